@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use super::{erf, exp, log, pow, trig};
+
 /// A floating-point element the CPU kernels compute on: `f32` or `f64`.
 ///
 /// Values at infinities, NaN and signed zeros are those of C99; `maximum`, `remainder`, `floor_divide` and `sign`
@@ -267,73 +269,66 @@ macro_rules! real {
             fn copysign(self, sign: Self) -> Self { $t::copysign(self, sign) }
             $(
                 #[inline(always)]
-                fn $name(self $(, $arg: Self)*) -> Self { $path(self $(, $arg)*) }
+                fn $name(self $(, $arg: Self)*) -> Self { ($path)(self $(, $arg)*) }
             )*
         }
     };
 }
 
-fn sigmoid_f64(x: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-x))
-}
-fn sigmoid_f32(x: f32) -> f32 {
-    1.0 / (1.0 + libm::expf(-x))
-}
-
 real! {
     f32, |x| x as f64, |x| x, |x| x as f32, |x| x;
-    exp() = libm::expf;
-    exp2() = libm::exp2f;
-    exp_m1() = libm::expm1f;
-    ln() = libm::logf;
-    log2() = libm::log2f;
-    log10() = libm::log10f;
-    ln_1p() = libm::log1pf;
-    powf(y) = libm::powf;
-    sin() = libm::sinf;
-    cos() = libm::cosf;
-    tan() = libm::tanf;
+    exp() = exp::exp_f32;
+    exp2() = exp::exp2_f32;
+    exp_m1() = |x: f32| exp::exp_m1_f64(x as f64) as f32;
+    ln() = log::ln_f32;
+    log2() = log::log2_f32;
+    log10() = log::log10_f32;
+    ln_1p() = |x: f32| log::ln_1p_f64(x as f64) as f32;
+    powf(y) = pow::pow_f32;
+    sin() = trig::sin_f32;
+    cos() = trig::cos_f32;
+    tan() = trig::tan_f32;
     asin() = libm::asinf;
     acos() = libm::acosf;
     atan() = libm::atanf;
     atan2(x) = libm::atan2f;
-    sinh() = libm::sinhf;
-    cosh() = libm::coshf;
-    tanh() = libm::tanhf;
+    sinh() = |x: f32| exp::sinh_f64(x as f64) as f32;
+    cosh() = |x: f32| exp::cosh_f64(x as f64) as f32;
+    tanh() = exp::tanh_f32;
     asinh() = libm::asinhf;
     acosh() = libm::acoshf;
     atanh() = libm::atanhf;
-    sigmoid() = sigmoid_f32;
-    erf() = libm::erff;
-    erfc() = libm::erfcf;
+    sigmoid() = exp::sigmoid_f32;
+    erf() = erf::erf_f32;
+    erfc() = |x: f32| erf::erfc_f64(x as f64) as f32;
     hypot(y) = libm::hypotf;
 }
 
 real! {
     f64, |x| x, |x| x as f32, |x| x, |x| x as f64;
-    exp() = libm::exp;
-    exp2() = libm::exp2;
-    exp_m1() = libm::expm1;
-    ln() = libm::log;
-    log2() = libm::log2;
-    log10() = libm::log10;
-    ln_1p() = libm::log1p;
-    powf(y) = libm::pow;
-    sin() = libm::sin;
-    cos() = libm::cos;
-    tan() = libm::tan;
+    exp() = exp::exp_f64;
+    exp2() = exp::exp2_f64;
+    exp_m1() = exp::exp_m1_f64;
+    ln() = log::ln_f64;
+    log2() = log::log2_f64;
+    log10() = log::log10_f64;
+    ln_1p() = log::ln_1p_f64;
+    powf(y) = pow::pow_f64;
+    sin() = trig::sin_f64;
+    cos() = trig::cos_f64;
+    tan() = trig::tan_f64;
     asin() = libm::asin;
     acos() = libm::acos;
     atan() = libm::atan;
     atan2(x) = libm::atan2;
-    sinh() = libm::sinh;
-    cosh() = libm::cosh;
-    tanh() = libm::tanh;
+    sinh() = exp::sinh_f64;
+    cosh() = exp::cosh_f64;
+    tanh() = exp::tanh_f64;
     asinh() = libm::asinh;
     acosh() = libm::acosh;
     atanh() = libm::atanh;
-    sigmoid() = sigmoid_f64;
-    erf() = libm::erf;
-    erfc() = libm::erfc;
+    sigmoid() = exp::sigmoid_f64;
+    erf() = erf::erf_f64;
+    erfc() = erf::erfc_f64;
     hypot(y) = libm::hypot;
 }
