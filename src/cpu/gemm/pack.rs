@@ -1,0 +1,184 @@
+//! Operands of a product and their copies in the order tiles read them.
+
+use crate::cpu::element::Element;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+/// An operand that can be copied block by block: element (p, j) is `A[j, p]` on the left, `B[p, j]` on the right.
+pub trait Source<T>: Sync {
+    /// Writes element `(k0 + p, j0 + j)` to `dst[p * step + j]` for `p < k`, `j < width`.
+    ///
+    /// # Safety
+    /// The block lies in the operand and `dst` has room for it.
+    unsafe fn pack(&self, k0: usize, k: usize, j0: usize, width: usize, dst: *mut T, step: usize);
+}
+
+/// A matrix in memory with any steps.
+pub struct Strided<E> {
+    pub ptr: *const E,
+    /// Step along k.
+    pub along: isize,
+    /// Step along the other dimension.
+    pub across: isize,
+}
+
+// SAFETY: the memory is only read, and whoever makes a `Strided` keeps it alive and unchanged meanwhile.
+unsafe impl<E: Sync> Sync for Strided<E> {}
+
+impl<E: Element> Source<E::Acc> for Strided<E> {
+    #[inline]
+    unsafe fn pack(
+        &self,
+        k0: usize,
+        k: usize,
+        j0: usize,
+        width: usize,
+        dst: *mut E::Acc,
+        step: usize,
+    ) {
+        // SAFETY: the block lies in the matrix and in dst, as the caller promises.
+        unsafe {
+            let src = self
+                .ptr
+                .offset(k0 as isize * self.along + j0 as isize * self.across);
+            if self.across == 1 {
+                for p in 0..k {
+                    let (src, dst) = (src.offset(p as isize * self.along), dst.add(p * step));
+                    for j in 0..width {
+                        *dst.add(j) = (*src.add(j)).to_acc();
+                    }
+                }
+            } else {
+                // Sixteen steps of k at a time: the lines written stay in the first cache while each row is read.
+                let mut p0 = 0;
+                while p0 < k {
+                    let run = (k - p0).min(16);
+                    for j in 0..width {
+                        let src = src.offset(p0 as isize * self.along + j as isize * self.across);
+                        let dst = dst.add(p0 * step + j);
+                        if run == 16 && self.along == 1 {
+                            for p in 0..16 {
+                                *dst.add(p * step) = (*src.add(p)).to_acc();
+                            }
+                        } else {
+                            for p in 0..run {
+                                *dst.add(p * step) =
+                                    (*src.offset(p as isize * self.along)).to_acc();
+                            }
+                        }
+                    }
+                    p0 += run;
+                }
+            }
+        }
+    }
+}
+
+/// Memory for packed operands, aligned to a cache line, of no lasting content.
+struct Block {
+    ptr: *mut u8,
+    layout: Option<Layout>,
+}
+
+impl Block {
+    const EMPTY: Block = Block {
+        ptr: std::ptr::null_mut(),
+        layout: None,
+    };
+
+    fn reserve(&mut self, bytes: usize) {
+        if self.layout.is_some_and(|l| l.size() >= bytes) {
+            return;
+        }
+        let Ok(layout) = Layout::from_size_align(bytes.max(4096), 64) else {
+            handle_alloc_error(Layout::new::<u8>());
+        };
+        *self = Block::EMPTY;
+        // SAFETY: the size is not zero.
+        self.ptr = unsafe { alloc(layout) };
+        if self.ptr.is_null() {
+            handle_alloc_error(layout);
+        }
+        self.layout = Some(layout);
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Some(layout) = self.layout {
+            // SAFETY: allocated with this layout and not freed before.
+            unsafe { dealloc(self.ptr, layout) };
+        }
+    }
+}
+
+/// The buffers a thread keeps for reuse.
+#[derive(Clone, Copy)]
+pub enum Use {
+    Left = 0,
+    Right = 1,
+    Output = 2,
+    Columns = 3,
+}
+
+/// Blocks above this size go back to the system after use.
+const KEEP: usize = 32 << 20;
+
+thread_local! {
+    static BLOCKS: [Cell<Block>; 4] = const { [const { Cell::new(Block::EMPTY) }; 4] };
+}
+
+/// A buffer of `len` elements of no defined value, given back to the thread when dropped.
+pub struct Scratch<T> {
+    block: Block,
+    usage: Use,
+    len: usize,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Scratch<T> {
+    pub fn new(usage: Use, len: usize) -> Self {
+        // A thread that is ending has no store any more: it allocates.
+        let mut block = BLOCKS
+            .try_with(|b| b[usage as usize].replace(Block::EMPTY))
+            .unwrap_or(Block::EMPTY);
+        block.reserve(len.saturating_mul(size_of::<T>()));
+        Scratch {
+            block,
+            usage,
+            len,
+            element: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub fn ptr(&self) -> *mut T {
+        self.block.ptr.cast()
+    }
+
+    /// All elements, set to `value`.
+    pub fn filled(&mut self, value: T) -> &mut [T] {
+        // SAFETY: the block has room for len elements, all written before the slice is made.
+        unsafe {
+            for i in 0..self.len {
+                self.ptr().add(i).write(value);
+            }
+            std::slice::from_raw_parts_mut(self.ptr(), self.len)
+        }
+    }
+}
+
+impl<T> Drop for Scratch<T> {
+    fn drop(&mut self) {
+        let block = std::mem::replace(&mut self.block, Block::EMPTY);
+        if block.layout.is_some_and(|l| l.size() <= KEEP) {
+            let _ = BLOCKS.try_with(|b| b[self.usage as usize].set(block));
+        }
+    }
+}
+
+// SAFETY: plain memory; the threads of one loop write to disjoint parts.
+unsafe impl<T: Send> Send for Scratch<T> {}
+// SAFETY: as above; `ptr` hands out a raw pointer, whose uses make their own promises.
+unsafe impl<T: Send> Sync for Scratch<T> {}
