@@ -125,7 +125,7 @@ pub(super) fn log2_f64(x: f64) -> f64 {
 pub(super) fn log10_f32(x: f32) -> f32 {
     let (k, f) = split_f32(x);
     let low = k.mul_add(4.605_039e-6, (f + tail_f32(f)) * std::f32::consts::LOG10_E);
-    edges_f32(x, k.mul_add(0.301_025_39, low))
+    edges_f32(x, k.mul_add(0.301_025_4, low))
 }
 
 #[inline(always)]

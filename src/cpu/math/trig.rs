@@ -115,10 +115,10 @@ fn reduce_f64(x: f64) -> Reduced {
     let r = turn * FRAC_PI_2;
     let r_low =
         turn.mul_add(FRAC_PI_2, -r) + turn_low.mul_add(FRAC_PI_2, turn * 6.123233995736766e-17);
-    // The low part can be large where the quadrants nearly cancel. `x - x` is NaN for infinities and NaN, else zero.
+    // The low part can be large where the quadrants nearly cancel. `x * 0` is NaN for infinities and NaN, else zero.
     let whole = r + r_low;
     let r_low = r - whole + r_low;
-    let r = whole + (x - x);
+    let r = whole + x * 0.0;
     // Small angles as they are: exact, and with the sign of zero.
     let small = x.abs() < FRAC_PI_4;
     let quadrant = (modulo_4(n) + m + ROUND).to_bits();

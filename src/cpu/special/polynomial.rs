@@ -8,12 +8,12 @@ use super::super::math::Real;
 fn degree<T: Real>(n: T) -> Option<u64> {
     let n = n.to_f64().trunc();
     // An infinite degree counts as out of range, like NaN.
-    (n >= 0.0 && n < 9.3e18).then_some(n as u64)
+    (0.0..9.2e18).contains(&n).then_some(n as u64)
 }
 
 /// `sign` where `n` is odd, else 1.
 fn parity<T: Real>(n: u64) -> T {
-    if n % 2 == 0 { T::ONE } else { -T::ONE }
+    if n.is_multiple_of(2) { T::ONE } else { -T::ONE }
 }
 
 fn from_degree<T: Real>(n: u64) -> T {
