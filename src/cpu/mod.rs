@@ -1,0 +1,12 @@
+//! Kernels of the CPU: plain functions over memory, free of tensors.
+
+pub mod alloc;
+pub mod cast;
+pub mod element;
+pub mod gemm;
+pub mod int;
+pub mod isa;
+pub mod lanes;
+pub mod math;
+pub mod parallel;
+pub mod reduce;
