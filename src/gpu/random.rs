@@ -1,0 +1,293 @@
+//! Random numbers: a Philox counter per lane, the numbers a function of seed, offset and size alone.
+
+use super::api::{Class, Elem, Error, Operand, Result, Scalar};
+use super::device::gpu;
+use super::launch::{Words, grid, groups_for, record, scalar_words};
+use super::pipeline::Key;
+use super::wgsl::{Source, store};
+
+/// Lanes of the grid that the counters are dealt to: 132 multiprocessors of 2,048 lanes, as an H100 or H200 has, so
+/// that these devices' own libraries draw the same numbers.
+const VIRTUAL_LANES: usize = 132 * 2048;
+const LANES_A_BLOCK: usize = 256;
+
+/// What to draw.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Law {
+    /// [low, high)
+    Uniform {
+        low: f64,
+        high: f64,
+    },
+    Normal {
+        mean: f64,
+        std: f64,
+    },
+    /// 1 with this probability, else 0.
+    Bernoulli {
+        p: f64,
+    },
+    /// Whole numbers from [low, low + count).
+    Integers {
+        low: i64,
+        count: u32,
+    },
+}
+
+/// A stream of random numbers: the key and how far it has been used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generator {
+    pub seed: u64,
+    /// Counter steps drawn so far, times four.
+    pub offset: u64,
+}
+
+fn lanes(numel: usize) -> usize {
+    numel.next_multiple_of(LANES_A_BLOCK).min(VIRTUAL_LANES)
+}
+
+/// Fills a contiguous operand and moves the generator past what was drawn.
+pub fn random(name: &str, out: &Operand<'_>, law: Law, generator: &mut Generator) -> Result<()> {
+    let gpu = gpu()?;
+    gpu.require(name, out.elem)?;
+    out.check()?;
+    let numel = out.numel();
+    if numel == 0 {
+        return Ok(());
+    }
+    let mut step = 1;
+    for (&dim, &stride) in out.dims.iter().zip(out.strides).rev() {
+        if dim != 1 && stride != step {
+            return Err(Error::Failed(format!(
+                "{name}: the gpu fills contiguous tensors"
+            )));
+        }
+        step *= dim as isize;
+    }
+    let lanes = lanes(numel);
+    let family = match law {
+        Law::Uniform { .. } => "uniform",
+        Law::Normal { .. } => "normal",
+        Law::Bernoulli { .. } => "bernoulli",
+        Law::Integers { .. } => "integers",
+    };
+    let key = Key {
+        family,
+        text: "",
+        elems: &[out.elem],
+        variant: 0,
+    };
+    let kernel = gpu.kernels.get(gpu, key, || Ok(source(law, out.elem)))?;
+    let mut words = Words::default();
+    words.count(lanes)?;
+    words.count(numel)?;
+    let counter = generator.offset / 4;
+    for word in [counter, counter >> 32, generator.seed, generator.seed >> 32] {
+        words.word(word as u32);
+    }
+    words.word(out.base()?);
+    let (class, p, q) = match law {
+        Law::Uniform { low, high } => (Class::F32, Scalar::F(low), Scalar::F(high)),
+        Law::Normal { mean, std } => (Class::F32, Scalar::F(mean), Scalar::F(std)),
+        Law::Bernoulli { p } => (Class::F32, Scalar::F(p), Scalar::F(0.0)),
+        Law::Integers { low, count } => (
+            out.elem.class(),
+            Scalar::I(low),
+            Scalar::I(i64::from(count)),
+        ),
+    };
+    words.scalar(class, p);
+    words.scalar(class, q);
+    record(gpu, kernel, &[out], &words, grid(gpu, groups_for(lanes))?)?;
+    generator.offset += 4 * ((numel - 1) / (lanes * 4) + 1) as u64;
+    Ok(())
+}
+
+fn source(law: Law, elem: Elem) -> Source<'static> {
+    let (class, draw) = match law {
+        // (0, 1] from the generator, with 1 sent to 0.
+        Law::Uniform { .. } => (
+            Class::F32,
+            "fn draw(bits: vec4<u32>) -> vec4<f32> {
+    let u = vec4<f32>(bits) * 2.3283064e-10 + 1.1641532e-10;
+    return select(u, vec4<f32>(0.0), u == vec4<f32>(1.0)) * ({q} - {p}) + {p};
+}",
+        ),
+        // Box and Muller, "A note on the generation of random normal deviates", 1958.
+        Law::Normal { .. } => (
+            Class::F32,
+            "fn pair(a: u32, b: u32) -> vec2<f32> {
+    let u = f32(a) * 2.3283064e-10 + 1.1641532e-10;
+    let v = f32(b) * 1.4629180e-9 + 7.3145900e-10;
+    let s = sqrt(-2.0 * rt_log(u));
+    return vec2<f32>(sin(v), cos(v)) * s;
+}
+
+fn draw(bits: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(pair(bits.x, bits.y), pair(bits.z, bits.w)) * {q} + {p};
+}",
+        ),
+        Law::Bernoulli { .. } => (
+            Class::F32,
+            "fn draw(bits: vec4<u32>) -> vec4<f32> {
+    let u = vec4<f32>(bits) * 2.3283064e-10 + 1.1641532e-10;
+    return select(vec4<f32>(0.0), vec4<f32>(1.0), u <= vec4<f32>({p}));
+}",
+        ),
+        Law::Integers { .. } => (
+            elem.class(),
+            "fn draw(bits: vec4<u32>) -> vec4<{t}> {
+    return vec4<{t}>(bits % vec4<u32>({count})) + {p};
+}",
+        ),
+    };
+    let (p_words, p) = scalar_words("p", class);
+    let (q_words, q) = scalar_words("q", class);
+    let mut params: Vec<String> = [
+        "lanes",
+        "n",
+        "counter_low",
+        "counter_high",
+        "seed_low",
+        "seed_high",
+        "o0",
+    ]
+    .map(String::from)
+    .into();
+    params.extend(p_words);
+    params.extend(q_words);
+    let draw = draw
+        .replace("{p}", &p)
+        .replace("{q}", &q)
+        .replace("{t}", class.wgsl())
+        .replace("{count}", &format!("u32({q})"));
+    Source {
+        template: include_str!("wgsl/random.wgsl"),
+        buffers: vec![elem.storage().into()],
+        params,
+        fill: vec![("draw", draw), ("store", store(elem, "x", class))],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Array, device};
+    use super::*;
+
+    /// The generator as its authors define it, for one counter.
+    fn philox(mut c: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+        for _ in 0..10 {
+            let wide = |a: u32, b: u32| u64::from(a) * u64::from(b);
+            let (x, y) = (wide(0xd251_1f53, c[0]), wide(0xcd9e_8d57, c[2]));
+            c = [
+                (y >> 32) as u32 ^ c[1] ^ key[0],
+                y as u32,
+                (x >> 32) as u32 ^ c[3] ^ key[1],
+                x as u32,
+            ];
+            key = [
+                key[0].wrapping_add(0x9e37_79b9),
+                key[1].wrapping_add(0xbb67_ae85),
+            ];
+        }
+        c
+    }
+
+    #[test]
+    fn uniform_follows_the_counter() -> Result<()> {
+        if device().is_none() {
+            return Ok(());
+        }
+        // The known answer of the authors' test for a counter and key of ones.
+        assert_eq!(
+            philox([u32::MAX; 4], [u32::MAX; 2]),
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+        );
+        let n = VIRTUAL_LANES * 2 + 5;
+        let out = Array::empty(Elem::F32, &[n])?;
+        let mut generator = Generator {
+            seed: 0x1234_5678_9abc,
+            offset: 8,
+        };
+        random(
+            "rand",
+            &out.view(),
+            Law::Uniform {
+                low: 0.0,
+                high: 1.0,
+            },
+            &mut generator,
+        )?;
+        assert_eq!(generator.offset, 12);
+        let got = out.host_f32()?;
+        for i in [
+            0,
+            1,
+            777,
+            VIRTUAL_LANES - 1,
+            VIRTUAL_LANES,
+            VIRTUAL_LANES + 9,
+            n - 1,
+        ] {
+            let bits = philox([2, 0, (i % VIRTUAL_LANES) as u32, 0], [0x5678_9abc, 0x1234]);
+            let want = bits[i / VIRTUAL_LANES] as f32 * 2.328_306_4e-10 + 1.164_153_2e-10;
+            assert!(
+                (got[i] - want).abs() <= f32::EPSILON,
+                "{i}: {} for {want}",
+                got[i]
+            );
+        }
+        assert!(got.iter().all(|v| (0.0..1.0).contains(v)));
+        Ok(())
+    }
+
+    #[test]
+    fn moments() -> Result<()> {
+        if device().is_none() {
+            return Ok(());
+        }
+        let out = Array::empty(Elem::F32, &[100, 1000])?;
+        let mut generator = Generator { seed: 1, offset: 0 };
+        random(
+            "randn",
+            &out.view(),
+            Law::Normal {
+                mean: 3.0,
+                std: 2.0,
+            },
+            &mut generator,
+        )?;
+        let got = out.host_f32()?;
+        let mean = got.iter().map(|&v| f64::from(v)).sum::<f64>() / got.len() as f64;
+        let var = got
+            .iter()
+            .map(|&v| (f64::from(v) - mean).powi(2))
+            .sum::<f64>()
+            / got.len() as f64;
+        assert!(
+            (mean - 3.0).abs() < 0.03 && (var - 4.0).abs() < 0.1,
+            "mean {mean}, variance {var}"
+        );
+        random(
+            "bernoulli",
+            &out.view(),
+            Law::Bernoulli { p: 0.25 },
+            &mut generator,
+        )?;
+        let ones: f32 = out.host_f32()?.iter().sum();
+        assert!((ones / 1e5 - 0.25).abs() < 0.01);
+        let ints = Array::empty(Elem::I32, &[1000])?;
+        random(
+            "randint",
+            &ints.view(),
+            Law::Integers { low: -3, count: 5 },
+            &mut generator,
+        )?;
+        let mut seen = [0; 5];
+        for word in ints.host()?.chunks_exact(4) {
+            seen[(i32::from_le_bytes([word[0], word[1], word[2], word[3]]) + 3) as usize] += 1;
+        }
+        assert!(seen.iter().all(|&count| count > 130), "{seen:?}");
+        Ok(())
+    }
+}

@@ -1,0 +1,466 @@
+// Functions whose built-in form is inexact on some driver, or undefined for NaN and infinities.
+//
+// WGSL lets a compiler assume that no NaN or infinity occurs, so tests look at the bits, and results that must be NaN or
+// infinite are made from bits held in a variable, which no compiler folds.
+
+fn rt_bits(bits: u32) -> f32 {
+    var held = bits;
+    return bitcast<f32>(held);
+}
+
+fn rt_inf() -> f32 {
+    return rt_bits(0x7f800000u);
+}
+
+fn rt_nan() -> f32 {
+    return rt_bits(0x7fc00000u);
+}
+
+fn rt_isnan(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn rt_isinf(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u;
+}
+
+fn rt_isfinite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+fn rt_signbit(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x80000000u) != 0u;
+}
+
+fn rt_copysign(x: f32, y: f32) -> f32 {
+    return bitcast<f32>((bitcast<u32>(x) & 0x7fffffffu) | (bitcast<u32>(y) & 0x80000000u));
+}
+
+fn rt_eq(a: f32, b: f32) -> bool {
+    return a == b && !rt_isnan(a) && !rt_isnan(b);
+}
+
+fn rt_ne(a: f32, b: f32) -> bool {
+    return !rt_eq(a, b);
+}
+
+fn rt_bf16(x: f32) -> f32 {
+    let bits = bitcast<u32>(x);
+    let rounded = (bits + 0x7fffu + ((bits >> 16u) & 1u)) & 0xffff0000u;
+    return rt_bits(select(rounded, 0x7fc00000u, rt_isnan(x)));
+}
+
+fn rt_max(a: f32, b: f32) -> f32 {
+    if (rt_isnan(a)) { return a; }
+    if (rt_isnan(b)) { return b; }
+    return select(b, a, a > b);
+}
+
+fn rt_min(a: f32, b: f32) -> f32 {
+    if (rt_isnan(a)) { return a; }
+    if (rt_isnan(b)) { return b; }
+    return select(b, a, a < b);
+}
+
+fn rt_clamp(x: f32, low: f32, high: f32) -> f32 {
+    return rt_min(rt_max(x, low), high);
+}
+
+fn rt_sign(x: f32) -> f32 {
+    if (x > 0.0) { return 1.0; }
+    if (x < 0.0) { return -1.0; }
+    return 0.0;
+}
+
+// exp by two steps of scaling: x = k ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7.
+fn rt_exp(x: f32) -> f32 {
+    if (rt_isnan(x)) { return x; }
+    if (x > 88.72284) { return rt_inf(); }
+    if (x < -103.98) { return 0.0; }
+    let k = round(x * 1.44269504);
+    let r = (x - k * 0.693359375) + k * 2.12194440e-4;
+    var p = 1.0 / 5040.0;
+    p = p * r + 1.0 / 720.0;
+    p = p * r + 1.0 / 120.0;
+    p = p * r + 1.0 / 24.0;
+    p = p * r + 1.0 / 6.0;
+    p = p * r + 0.5;
+    p = (p * r) * r + r;
+    let half = i32(k) / 2;
+    let rest = i32(k) - half;
+    return (1.0 + p) * rt_power2(half) * rt_power2(rest);
+}
+
+fn rt_power2(k: i32) -> f32 {
+    return bitcast<f32>(u32(k + 127) << 23u);
+}
+
+fn rt_exp2(x: f32) -> f32 {
+    if (rt_isnan(x)) { return x; }
+    if (x >= 128.0) { return rt_inf(); }
+    if (x < -150.0) { return 0.0; }
+    let k = round(x);
+    let half = i32(k) / 2;
+    return rt_exp((x - k) * 0.69314718) * rt_power2(half) * rt_power2(i32(k) - half);
+}
+
+// log(1 + f) for f in [-0.3, 0.42]: 2 atanh(s) with s = f / (2 + f), its first term written as f - s f.
+fn rt_log_near(f: f32) -> f32 {
+    let s = f / (2.0 + f);
+    let z = s * s;
+    var p = 2.0 / 13.0;
+    p = p * z + 2.0 / 11.0;
+    p = p * z + 2.0 / 9.0;
+    p = p * z + 2.0 / 7.0;
+    p = p * z + 2.0 / 5.0;
+    p = p * z + 2.0 / 3.0;
+    return f - s * (f - z * p);
+}
+
+fn rt_log(x: f32) -> f32 {
+    if (rt_isnan(x)) { return x; }
+    if (x == 0.0) { return -rt_inf(); }
+    if (x < 0.0) { return rt_nan(); }
+    if (rt_isinf(x)) { return x; }
+    var bits = bitcast<u32>(x);
+    var k = 0;
+    if (bits < 0x00800000u) {
+        // Subnormal: scaled through its integer value, since drivers may flush it.
+        bits = bitcast<u32>(f32(bits));
+        k = -149;
+    }
+    // The mantissa is brought to [sqrt(1/2), sqrt(2)).
+    let shifted = bits + (0x3f800000u - 0x3f3504f3u);
+    k = k + i32(shifted >> 23u) - 127;
+    let m = bitcast<f32>((shifted & 0x007fffffu) + 0x3f3504f3u);
+    let e = f32(k);
+    return e * 0.693359375 + (rt_log_near(m - 1.0) - e * 2.12194440e-4);
+}
+
+fn rt_log2(x: f32) -> f32 {
+    return rt_log(x) * 1.44269504;
+}
+
+fn rt_log10(x: f32) -> f32 {
+    return rt_log(x) * 0.434294482;
+}
+
+fn rt_log1p(x: f32) -> f32 {
+    if (x > -0.29 && x < 0.41) { return rt_log_near(x); }
+    if (!rt_isfinite(x) || x <= -1.0) { return rt_log(1.0 + x); }
+    let u = 1.0 + x;
+    let lost = select((1.0 - u) + x, (x - u) + 1.0, x > 1.0);
+    return rt_log(u) + lost / u;
+}
+
+fn rt_expm1(x: f32) -> f32 {
+    if (abs(x) >= 0.35 || rt_isnan(x)) { return rt_exp(x) - 1.0; }
+    var p = 1.0 / 40320.0;
+    p = p * x + 1.0 / 5040.0;
+    p = p * x + 1.0 / 720.0;
+    p = p * x + 1.0 / 120.0;
+    p = p * x + 1.0 / 24.0;
+    p = p * x + 1.0 / 6.0;
+    p = p * x + 0.5;
+    return (p * x) * x + x;
+}
+
+fn rt_tanh(x: f32) -> f32 {
+    if (rt_isnan(x)) { return x; }
+    let a = abs(x);
+    if (a > 9.1) { return rt_copysign(1.0, x); }
+    if (a < 0.17) {
+        let t = rt_expm1(2.0 * a);
+        return rt_copysign(t / (t + 2.0), x);
+    }
+    return rt_copysign(1.0 - 2.0 / (rt_exp(2.0 * a) + 1.0), x);
+}
+
+fn rt_sinh(x: f32) -> f32 {
+    if (!rt_isfinite(x)) { return x; }
+    let a = abs(x);
+    if (a > 80.0) {
+        let h = rt_exp(0.5 * a);
+        return rt_copysign((0.5 * h) * h, x);
+    }
+    let t = rt_expm1(a);
+    return rt_copysign(0.5 * (t + t / (t + 1.0)), x);
+}
+
+fn rt_cosh(x: f32) -> f32 {
+    if (rt_isnan(x)) { return x; }
+    let a = abs(x);
+    if (a > 80.0) {
+        let h = rt_exp(0.5 * min(a, 200.0));
+        return (0.5 * h) * h;
+    }
+    let t = rt_exp(a);
+    return 0.5 * t + 0.5 / t;
+}
+
+fn rt_asinh(x: f32) -> f32 {
+    if (!rt_isfinite(x)) { return x; }
+    let a = abs(x);
+    if (a > 1e6) { return rt_copysign(rt_log(a) + 0.69314718, x); }
+    let square = a * a;
+    return rt_copysign(rt_log1p(a + square / (1.0 + sqrt(1.0 + square))), x);
+}
+
+fn rt_acosh(x: f32) -> f32 {
+    if (rt_isnan(x) || x < 1.0) { return rt_nan(); }
+    if (x > 1e6) { return rt_log(x) + 0.69314718; }
+    let t = x - 1.0;
+    return rt_log1p(t + sqrt(2.0 * t + t * t));
+}
+
+fn rt_atanh(x: f32) -> f32 {
+    let a = abs(x);
+    if (rt_isnan(x) || a > 1.0) { return rt_nan(); }
+    if (a == 1.0) { return rt_copysign(rt_inf(), x); }
+    return rt_copysign(0.5 * rt_log1p(2.0 * a / (1.0 - a)), x);
+}
+
+fn rt_sqrt(x: f32) -> f32 {
+    if (x < 0.0) { return rt_nan(); }
+    return sqrt(x);
+}
+
+fn rt_rsqrt(x: f32) -> f32 {
+    if (x < 0.0) { return rt_nan(); }
+    if (x == 0.0) { return rt_copysign(rt_inf(), x); }
+    return 1.0 / sqrt(x);
+}
+
+fn rt_sigmoid(x: f32) -> f32 {
+    return 1.0 / (1.0 + rt_exp(-x));
+}
+
+// Quotients that built-in division may get wrong: by zero, and of infinities.
+fn rt_div(a: f32, b: f32) -> f32 {
+    if (rt_isnan(a)) { return a; }
+    if (rt_isnan(b)) { return b; }
+    if (b == 0.0) {
+        if (a == 0.0) { return rt_nan(); }
+        return rt_bits(0x7f800000u | ((bitcast<u32>(a) ^ bitcast<u32>(b)) & 0x80000000u));
+    }
+    return a / b;
+}
+
+fn rt_trunc(x: f32) -> f32 {
+    return select(trunc(x), x, abs(x) >= 8388608.0 || rt_isnan(x));
+}
+
+fn rt_frac(x: f32) -> f32 {
+    return x - rt_trunc(x);
+}
+
+fn rt_floor_div(a: f32, b: f32) -> f32 {
+    if (b == 0.0 || rt_isnan(a) || rt_isnan(b)) { return rt_div(a, b); }
+    let r = rt_fmod(a, b);
+    var q = (a - r) / b;
+    if (r != 0.0 && ((b < 0.0) != (r < 0.0))) { q = q - 1.0; }
+    if (q == 0.0) { return rt_copysign(0.0, a / b); }
+    let low = floor(q);
+    return select(low, low + 1.0, q - low > 0.5);
+}
+
+// The remainder with the sign of the dividend, by long division in steps of up to 2^23: exact.
+fn rt_fmod(a: f32, b: f32) -> f32 {
+    let y = abs(b);
+    if (rt_isnan(a) || rt_isnan(b) || rt_isinf(a) || y == 0.0) { return rt_nan(); }
+    if (rt_isinf(b)) { return a; }
+    var x = abs(a);
+    for (var step = 0; step < 300 && x >= y; step = step + 1) {
+        var t = y;
+        let gap = clamp(i32(bitcast<u32>(x) >> 23u) - i32(bitcast<u32>(y) >> 23u), 0, 126);
+        if (bitcast<u32>(y) >= 0x00800000u) {
+            t = y * rt_power2(gap);
+            if (t > x) { t = t * 0.5; }
+        }
+        x = x - t;
+    }
+    return rt_copysign(x, a);
+}
+
+fn rt_remainder(a: f32, b: f32) -> f32 {
+    let r = rt_fmod(a, b);
+    if (r != 0.0 && ((b < 0.0) != (r < 0.0))) {
+        return r + b;
+    }
+    return r;
+}
+
+fn rt_pow(x: f32, y: f32) -> f32 {
+    if (y == 0.0 || x == 1.0) { return 1.0; }
+    if (rt_isnan(x)) { return x; }
+    if (rt_isnan(y)) { return y; }
+    let whole = abs(y) >= 8388608.0 || floor(y) == y;
+    let odd = whole && abs(y) < 16777216.0 && (i32(abs(y)) & 1) == 1;
+    let a = abs(x);
+    if (rt_isinf(y)) {
+        if (a == 1.0) { return 1.0; }
+        return select(0.0, rt_inf(), (a > 1.0) == (y > 0.0));
+    }
+    if (x == 0.0 || rt_isinf(x)) {
+        let size = select(0.0, rt_inf(), (x == 0.0) == (y < 0.0));
+        return select(size, rt_copysign(size, x), odd);
+    }
+    if (x < 0.0 && !whole) { return rt_nan(); }
+    var size: f32;
+    if (y == 0.5) {
+        size = sqrt(a);
+    } else if (whole && abs(y) <= 64.0) {
+        // Exact products for the powers that programs use most.
+        var e = u32(abs(y));
+        var square = a;
+        size = 1.0;
+        for (var bit = 0; bit < 7; bit = bit + 1) {
+            if ((e & 1u) == 1u) { size = size * square; }
+            e = e >> 1u;
+            if (e != 0u) { square = square * square; }
+        }
+        if (y < 0.0) { size = 1.0 / size; }
+    } else {
+        size = rt_exp(y * rt_log(a));
+    }
+    return select(size, -size, x < 0.0 && odd);
+}
+
+// erf: its series below 1.5, above it one minus the complement.
+fn rt_erf(x: f32) -> f32 {
+    if (rt_isnan(x)) { return x; }
+    let a = abs(x);
+    if (a >= 4.0) { return rt_copysign(1.0, x); }
+    if (a >= 1.5) { return rt_copysign(1.0 - rt_erfc_far(a), x); }
+    let z = x * x;
+    // sum over n of (2 z)^n / (1 3 5 ... (2n + 1)), times 2 / sqrt(pi) x exp(-z): all terms positive.
+    var sum = 1.0;
+    for (var n = 17; n > 0; n = n - 1) {
+        sum = 1.0 + sum * (2.0 * z) / f32(2 * n + 1);
+    }
+    return 1.12837917 * x * rt_exp(-z) * sum;
+}
+
+// The Chebyshev fit of erfc from Numerical Recipes (1.2e-7 relative), for x > 0.
+fn rt_erfc_far(x: f32) -> f32 {
+    let t = 1.0 / (1.0 + 0.5 * x);
+    var p = 0.17087277;
+    p = p * t - 0.82215223;
+    p = p * t + 1.48851587;
+    p = p * t - 1.13520398;
+    p = p * t + 0.27886807;
+    p = p * t - 0.18628806;
+    p = p * t + 0.09678418;
+    p = p * t + 0.37409196;
+    p = p * t + 1.00002368;
+    p = p * t - 1.26551223;
+    return t * rt_exp(-x * x) * rt_exp(p);
+}
+
+fn rt_erfc(x: f32) -> f32 {
+    if (rt_isnan(x)) { return x; }
+    if (x < 0.5) { return 1.0 - rt_erf(x); }
+    if (x > 10.1) { return 0.0; }
+    return rt_erfc_far(x);
+}
+
+fn rt_i32_floor_div(a: i32, b: i32) -> i32 {
+    let q = a / b;
+    return select(q, q - 1, (a - q * b) != 0 && ((a < 0) != (b < 0)));
+}
+
+fn rt_i64_floor_div(a: i64, b: i64) -> i64 {
+    let q = a / b;
+    return select(q, q - 1li, (a - q * b) != 0li && ((a < 0li) != (b < 0li)));
+}
+
+fn rt_u32_floor_div(a: u32, b: u32) -> u32 {
+    return a / b;
+}
+
+// The remainder is spelt out: some drivers compute a signed % from unsigned parts.
+fn rt_i32_fmod(a: i32, b: i32) -> i32 {
+    return a - b * (a / b);
+}
+
+fn rt_i64_fmod(a: i64, b: i64) -> i64 {
+    return a - b * (a / b);
+}
+
+fn rt_u32_fmod(a: u32, b: u32) -> u32 {
+    return a % b;
+}
+
+fn rt_i32_remainder(a: i32, b: i32) -> i32 {
+    return a - b * rt_i32_floor_div(a, b);
+}
+
+fn rt_i64_remainder(a: i64, b: i64) -> i64 {
+    return a - b * rt_i64_floor_div(a, b);
+}
+
+fn rt_u32_remainder(a: u32, b: u32) -> u32 {
+    return a % b;
+}
+
+fn rt_i32_pow(x: i32, y: i32) -> i32 {
+    if (y < 0) { return select(0, select(1, x, (y & 1) == 1), x == 1 || x == -1); }
+    var out = 1;
+    var square = x;
+    var e = y;
+    for (var bit = 0; bit < 31; bit = bit + 1) {
+        if ((e & 1) == 1) { out = out * square; }
+        e = e >> 1u;
+        square = square * square;
+    }
+    return out;
+}
+
+fn rt_i64_pow(x: i64, y: i64) -> i64 {
+    if (y < 0li) { return select(0li, select(1li, x, (y & 1li) == 1li), x == 1li || x == -1li); }
+    var out = 1li;
+    var square = x;
+    var e = y;
+    for (var bit = 0; bit < 63; bit = bit + 1) {
+        if ((e & 1li) == 1li) { out = out * square; }
+        e = e >> 1u;
+        square = square * square;
+    }
+    return out;
+}
+
+fn rt_u32_pow(x: u32, y: u32) -> u32 {
+    var out = 1u;
+    var square = x;
+    var e = y;
+    for (var bit = 0; bit < 32; bit = bit + 1) {
+        if ((e & 1u) == 1u) { out = out * square; }
+        e = e >> 1u;
+        square = square * square;
+    }
+    return out;
+}
+
+fn rt_i32_ne(a: i32, b: i32) -> bool {
+    return a != b;
+}
+
+fn rt_i64_ne(a: i64, b: i64) -> bool {
+    return a != b;
+}
+
+fn rt_u32_ne(a: u32, b: u32) -> bool {
+    return a != b;
+}
+
+fn rt_i32_eq(a: i32, b: i32) -> bool {
+    return a == b;
+}
+
+fn rt_i64_eq(a: i64, b: i64) -> bool {
+    return a == b;
+}
+
+fn rt_u32_eq(a: u32, b: u32) -> bool {
+    return a == b;
+}
