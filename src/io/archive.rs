@@ -208,3 +208,109 @@ pub fn write<W: Write + Seek>(to: W, folder: &str, graph: &Graph, storages: &[&[
     zip.write_all(id.as_bytes()).map_err(failed)?;
     zip.finish().map_err(|e| failed(e.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::DType;
+    use crate::io::graph::{Node, StorageInfo, TensorNode};
+    use std::io::Cursor;
+
+    fn sample() -> Vec<u8> {
+        let mut g = Graph::default();
+        let info = StorageInfo {
+            key: "0".into(),
+            dtype: Some(DType::F32),
+            location: "cpu".into(),
+            bytes: 16,
+        };
+        let storage = g.storage(info).unwrap();
+        let tensor = TensorNode {
+            storage,
+            dtype: DType::F32,
+            offset: 0,
+            size: vec![2, 2],
+            stride: vec![2, 1],
+            requires_grad: true,
+            conj: false,
+            neg: false,
+            parameter: false,
+            attributes: None,
+        };
+        g.root = g.push(Node::Tensor(tensor)).unwrap();
+        write(
+            Cursor::new(Vec::new()),
+            "archive",
+            &g,
+            &[b"0123456789abcdef"],
+        )
+        .unwrap()
+        .into_inner()
+    }
+
+    fn load(bytes: &[u8]) -> Result<(Graph, Vec<u8>)> {
+        let mut a = Archive::open(Cursor::new(bytes))?;
+        let graph = a.graph()?;
+        let mut data = vec![0; a.storage_size("0")?];
+        a.read_storage("0", &mut data, 4)?;
+        Ok((graph, data))
+    }
+
+    #[test]
+    fn storages_are_aligned_and_survive() {
+        let bytes = sample();
+        let (graph, data) = load(&bytes).unwrap();
+        assert!(
+            matches!(graph.node(graph.root), Node::Tensor(t) if t.size == [2, 2] && t.requires_grad)
+        );
+        assert_eq!(data, b"0123456789abcdef");
+        let at = bytes
+            .windows(16)
+            .position(|w| w == b"0123456789abcdef")
+            .unwrap();
+        assert_eq!(at % ALIGNMENT as usize, 0);
+    }
+
+    #[test]
+    fn the_same_objects_give_the_same_file() {
+        assert_eq!(sample(), sample());
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let good = sample();
+        let at = good
+            .windows(16)
+            .position(|w| w == b"0123456789abcdef")
+            .unwrap();
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        assert!(
+            load(&bad)
+                .unwrap_err()
+                .message
+                .contains("data/0 does not match its CRC-32")
+        );
+        for n in 0..good.len() {
+            assert!(load(&good[..n]).is_err());
+        }
+        assert!(
+            load(b"no zip at all")
+                .unwrap_err()
+                .message
+                .contains("failed finding central directory")
+        );
+    }
+
+    #[test]
+    fn no_byte_change_panics() {
+        let good = sample();
+        for at in 0..good.len() {
+            for value in [0, 0x7f, 0xff] {
+                let mut bad = good.clone();
+                bad[at] = value;
+                let _ = load(&bad);
+            }
+        }
+    }
+}

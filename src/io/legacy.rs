@@ -28,7 +28,7 @@ fn corrupt(what: &str) -> Error {
 
 /// Whether the bytes begin like a legacy checkpoint.
 pub fn is_legacy(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x80, 2 | 3 | 4 | 5, rest @ ..] if rest.windows(MAGIC.len()).take(16).any(|w| w == MAGIC))
+    matches!(bytes, [0x80, 2..=5, rest @ ..] if rest.windows(MAGIC.len()).take(16).any(|w| w == MAGIC))
 }
 
 /// Reads a legacy checkpoint.

@@ -36,8 +36,8 @@ pub(super) struct Machine<'a> {
     /// Heights of the stack at the open MARKs.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
-    /// How many elements instructions may still copy.
-    budget: usize,
+    /// How many elements instructions may still copy; `None` once they wanted more.
+    budget: Option<usize>,
     /// Storages by record name.
     pub(super) storage_of: HashMap<String, u32>,
     known_globals: HashMap<(&'a str, &'a str), Id>,
@@ -67,7 +67,7 @@ impl<'a> Machine<'a> {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
-            budget: bytes.len().saturating_mul(4).saturating_add(1 << 16),
+            budget: Some(bytes.len().saturating_mul(4).saturating_add(1 << 16)),
             storage_of: HashMap::new(),
             known_globals: HashMap::new(),
             none,
@@ -160,11 +160,16 @@ impl<'a> Machine<'a> {
 
     /// Pays for copying `n` elements.
     pub(super) fn charge(&mut self, n: usize) -> Result<()> {
-        self.budget = self
-            .budget
-            .checked_sub(n)
-            .ok_or_else(|| corrupt("its objects expand beyond all proportion"))?;
-        Ok(())
+        self.budget = self.budget.and_then(|b| b.checked_sub(n));
+        self.solvent()
+    }
+
+    /// An error once the budget was overdrawn.
+    pub(super) fn solvent(&self) -> Result<()> {
+        match self.budget {
+            Some(_) => Ok(()),
+            None => Err(corrupt("its objects expand beyond all proportion")),
+        }
     }
 
     fn remember(&mut self, key: u32) -> Result<()> {
@@ -442,7 +447,7 @@ fn text(raw: &[u8]) -> Result<&str> {
 }
 
 fn pairs(items: Vec<Id>) -> Result<Vec<(Id, Id)>> {
-    if items.len() % 2 != 0 {
+    if !items.len().is_multiple_of(2) {
         return Err(corrupt("a dictionary has a key without a value"));
     }
     Ok(items.chunks_exact(2).map(|kv| (kv[0], kv[1])).collect())
@@ -457,4 +462,103 @@ fn long(raw: &[u8]) -> Node {
     let mut full = [if negative { 0xff } else { 0 }; 8];
     full[..raw.len()].copy_from_slice(raw);
     Node::Int(i64::from_le_bytes(full))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fails(bytes: &[u8]) -> String {
+        match read(bytes) {
+            Ok(p) => panic!("read as {:?}", p.graph),
+            Err(e) => e.message,
+        }
+    }
+
+    #[test]
+    fn deep_nesting_takes_no_stack() {
+        let n = 1_000_000;
+        let mut bytes = vec![0x80, 2, b')'];
+        bytes.extend(std::iter::repeat_n(0x85, n));
+        bytes.push(b'.');
+        let graph = read(&bytes).unwrap().graph;
+        assert!(graph.nodes.len() > n);
+        assert!(crate::io::writer::write(&graph).unwrap().len() >= n);
+    }
+
+    #[test]
+    fn copies_draw_from_a_budget() {
+        // A list of 1000 items, made into a set 100,000 times.
+        let mut bytes = b"\x80\x02c__builtin__\nset\nq\x00](".to_vec();
+        bytes.extend(b"K\x01".repeat(1000));
+        bytes.extend(b"eq\x01");
+        bytes.extend(b"h\x00h\x01\x85R".repeat(100_000));
+        assert!(fails(&bytes).contains("beyond all proportion"));
+    }
+
+    #[test]
+    fn lengths_are_checked_before_memory_is_taken() {
+        assert!(fails(b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f").contains("truncated"));
+        assert!(fails(b"\x80\x02X\xff\xff\xff\xffabc").contains("truncated"));
+        assert!(fails(b"\x80\x02r\xff\xff\xff\xff").contains("stack empty"));
+    }
+
+    #[test]
+    fn code_stays_a_name() {
+        let graph = read(b"cos\nsystem\n(X\x02\x00\x00\x00ls\x85R.").err();
+        // An argument tuple inside an open MARK: the call finds it, the name below it does not belong to it.
+        assert!(graph.is_some());
+        let graph = read(b"cos\nsystem\nX\x02\x00\x00\x00ls\x85R.")
+            .unwrap()
+            .graph;
+        assert!(matches!(graph.node(graph.root), Node::Object { .. }));
+        assert_eq!(graph.foreign, [("os".to_owned(), "system".to_owned())]);
+    }
+
+    #[test]
+    fn tensors_must_fit_their_storage() {
+        let tensor = |numel: u8, offset: u8| {
+            let mut b = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n\
+                X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK"
+                .to_vec();
+            b.push(numel);
+            b.extend(b"tQK");
+            b.push(offset);
+            b.extend(b"K\x02\x85K\x01\x85\x89)tR.");
+            b
+        };
+        assert!(matches!(
+            read(&tensor(4, 2)).map(|p| p.graph.nodes[p.graph.root as usize].clone()),
+            Ok(Node::Tensor(_))
+        ));
+        assert!(fails(&tensor(4, 3)).contains("require a storage size of 20 bytes"));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let whole = b"\x80\x02}(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00b]K\x02aK\x03G@\x00\x00\x00\x00\x00\x00\x00u.";
+        assert!(read(whole).is_ok());
+        for n in 0..whole.len() - 1 {
+            fails(&whole[..n]);
+        }
+    }
+
+    #[test]
+    fn integers_of_every_width() {
+        let value = |b: &[u8]| {
+            let g = read(b).unwrap().graph;
+            g.node(g.root).clone()
+        };
+        assert_eq!(value(b"\x8a\x00."), Node::Int(0));
+        assert_eq!(value(b"\x8a\x01\xff."), Node::Int(-1));
+        assert_eq!(value(b"J\xff\xff\xff\xff."), Node::Int(-1));
+        assert_eq!(
+            value(b"\x8a\x08\x00\x00\x00\x00\x00\x00\x00\x80."),
+            Node::Int(i64::MIN)
+        );
+        assert!(matches!(
+            value(b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01."),
+            Node::BigInt(_)
+        ));
+    }
 }

@@ -154,8 +154,9 @@ impl Machine<'_> {
             });
         }
         let items = self.args(args)?;
-        self.known(&module, &name, &items)?
-            .ok_or_else(|| malformed(&format!("{module}.{name}")))
+        let node = self.known(&module, &name, &items)?;
+        self.solvent()?;
+        node.ok_or_else(|| malformed(&format!("{module}.{name}")))
     }
 
     /// A call of the checkpoint format; `None` where the arguments make no sense.

@@ -226,3 +226,66 @@ pub fn layout(
     head.extend(text.as_bytes());
     Ok((head, order))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: usize) -> Result<Header> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        read(&bytes, bytes.len() + data)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let meta = [("format".to_owned(), "pt \"q\"\n".to_owned())];
+        let sources: [Source<'_>; 2] = [
+            ("a\\b", DType::U8, &[3], &[1, 2, 3]),
+            ("w", DType::F32, &[], &[0; 4]),
+        ];
+        let (head, order) = layout(&sources, &meta).unwrap();
+        assert_eq!(order, [1, 0]);
+        assert_eq!(head.len() % 8, 0);
+        let header = read(&head, head.len() + 7).unwrap();
+        assert_eq!(header.metadata, meta);
+        assert_eq!(header.entries[0].name, "w");
+        assert_eq!(header.entries[1].range, head.len() + 4..head.len() + 7);
+    }
+
+    #[test]
+    fn ranges_must_tile_the_file() {
+        let one = |a, b| {
+            format!(
+                r#"{{"x":{{"dtype":"U8","shape":[{}],"data_offsets":[{a},{b}]}}}}"#,
+                b - a
+            )
+        };
+        assert!(file(&one(0, 4), 4).is_ok());
+        assert!(file(&one(0, 4), 3).is_err());
+        assert!(file(&one(0, 4), 5).is_err());
+        assert!(file(&one(1, 4), 4).is_err());
+    }
+
+    #[test]
+    fn hostile_headers_are_refused() {
+        for header in [
+            "",
+            "{",
+            "[]",
+            "{\"a\":1}",
+            "{\"a\":{}}",
+            "{\"a\":{},\"a\":{}}",
+            "\"\\ud800\"",
+            "{\"\\u12\":1}",
+        ] {
+            assert!(file(header, 0).is_err(), "{header}");
+        }
+        assert!(file(&"[".repeat(100_000), 0).is_err());
+        let shape =
+            r#"{"x":{"dtype":"F64","shape":[4294967296,4294967296,8],"data_offsets":[0,0]}}"#;
+        assert!(file(shape, 0).is_err());
+        assert!(read(&u64::MAX.to_le_bytes(), 8).is_err());
+        assert!(read(b"abc", 3).is_err());
+    }
+}

@@ -465,3 +465,65 @@ impl Writer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::pickle;
+
+    fn round(graph: &Graph) -> Graph {
+        pickle::read(&write(graph).unwrap()).unwrap().graph
+    }
+
+    #[test]
+    fn integers_survive() {
+        let values = [
+            0,
+            1,
+            -1,
+            255,
+            256,
+            65535,
+            65536,
+            i32::MIN as i64,
+            i32::MAX as i64 + 1,
+            -(1 << 40),
+            i64::MIN,
+            i64::MAX,
+        ];
+        for i in values {
+            let mut g = Graph::default();
+            g.root = g.push(Node::Int(i)).unwrap();
+            let back = round(&g);
+            assert_eq!(*back.node(back.root), Node::Int(i));
+        }
+    }
+
+    #[test]
+    fn shared_and_cyclic_lists_stay_so() {
+        let mut g = Graph::default();
+        let inner = g.push(Node::List(vec![])).unwrap();
+        g.root = g.push(Node::List(vec![inner, inner, 1])).unwrap();
+        let back = round(&g);
+        let Node::List(items) = back.node(back.root) else {
+            panic!()
+        };
+        assert_eq!(items[0], items[1]);
+        assert_eq!(items[2], back.root);
+    }
+
+    #[test]
+    fn a_tuple_in_itself_is_refused() {
+        let mut g = Graph::default();
+        g.root = g.push(Node::Tuple(vec![0])).unwrap();
+        assert!(write(&g).unwrap_err().message.contains("contains itself"));
+    }
+
+    #[test]
+    fn bytes_survive() {
+        let mut g = Graph::default();
+        g.root = g.push(Node::Bytes((0..=255).collect())).unwrap();
+        let back = round(&g);
+        assert_eq!(*back.node(back.root), Node::Bytes((0..=255).collect()));
+    }
+}
