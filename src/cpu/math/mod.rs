@@ -2,7 +2,7 @@
 //!
 //! Everything a kernel row calls goes through [`Real`]. Its methods are `#[inline(always)]`, so a loop inside a
 //! `#[target_feature]` shell takes them in and the vectoriser turns them into full-width lane code. The hot ones are
-//! written without branches and calls for that purpose; the rest calls `libm`.
+//! written without branches and calls for that purpose; none of the others leaves Rust.
 //!
 //! `mul_add` is a single instruction in every shell with FMA and a library call in one without: results are the same
 //! to the bit on every machine, and a machine without FMA is slow.
@@ -21,6 +21,7 @@ macro_rules! horner {
 
 mod erf;
 mod exp;
+mod inverse;
 mod log;
 mod pow;
 mod real;

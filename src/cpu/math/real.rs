@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use super::{erf, exp, log, pow, trig};
+use super::{erf, exp, inverse, log, pow, trig};
 
 /// A floating-point element the CPU kernels compute on: `f32` or `f64`.
 ///
@@ -288,20 +288,20 @@ real! {
     sin() = trig::sin_f32;
     cos() = trig::cos_f32;
     tan() = trig::tan_f32;
-    asin() = libm::asinf;
-    acos() = libm::acosf;
-    atan() = libm::atanf;
-    atan2(x) = libm::atan2f;
+    asin() = inverse::asin_f32;
+    acos() = inverse::acos_f32;
+    atan() = inverse::atan_f32;
+    atan2(x) = inverse::atan2_f32;
     sinh() = |x: f32| exp::sinh_f64(x as f64) as f32;
     cosh() = |x: f32| exp::cosh_f64(x as f64) as f32;
     tanh() = exp::tanh_f32;
-    asinh() = libm::asinhf;
-    acosh() = libm::acoshf;
-    atanh() = libm::atanhf;
+    asinh() = |x: f32| inverse::asinh_f64(x as f64) as f32;
+    acosh() = |x: f32| inverse::acosh_f64(x as f64) as f32;
+    atanh() = |x: f32| inverse::atanh_f64(x as f64) as f32;
     sigmoid() = exp::sigmoid_f32;
     erf() = erf::erf_f32;
     erfc() = |x: f32| erf::erfc_f64(x as f64) as f32;
-    hypot(y) = libm::hypotf;
+    hypot(y) = inverse::hypot_f32;
 }
 
 real! {
@@ -317,18 +317,18 @@ real! {
     sin() = trig::sin_f64;
     cos() = trig::cos_f64;
     tan() = trig::tan_f64;
-    asin() = libm::asin;
-    acos() = libm::acos;
-    atan() = libm::atan;
-    atan2(x) = libm::atan2;
+    asin() = inverse::asin_f64;
+    acos() = inverse::acos_f64;
+    atan() = inverse::atan_f64;
+    atan2(x) = inverse::atan2_f64;
     sinh() = exp::sinh_f64;
     cosh() = exp::cosh_f64;
     tanh() = exp::tanh_f64;
-    asinh() = libm::asinh;
-    acosh() = libm::acosh;
-    atanh() = libm::atanh;
+    asinh() = inverse::asinh_f64;
+    acosh() = inverse::acosh_f64;
+    atanh() = inverse::atanh_f64;
     sigmoid() = exp::sigmoid_f64;
     erf() = erf::erf_f64;
     erfc() = erf::erfc_f64;
-    hypot(y) = libm::hypot;
+    hypot(y) = inverse::hypot_f64;
 }
