@@ -36,6 +36,8 @@ pub mod autograd;
 
 pub mod ops;
 
+pub mod io;
+
 #[cfg(feature = "python")]
 mod python;
 
