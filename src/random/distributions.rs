@@ -33,10 +33,16 @@ fn with_wide_words<T>(
         let words = &mut words[..2 * chunk.len()];
         generator.fill_words(words);
         let wide = &mut wide[..chunk.len()];
-        for (slot, pair) in wide.iter_mut().zip(words.chunks_exact(2)) {
+        join(words, wide);
+        convert(wide, chunk);
+    }
+}
+
+multiversion! {
+    fn join(words: &[u32], out: &mut [u64]) {
+        for (slot, pair) in out.iter_mut().zip(words.chunks_exact(2)) {
             *slot = (pair[0] as u64) << 32 | pair[1] as u64;
         }
-        convert(wide, chunk);
     }
 }
 
@@ -106,11 +112,26 @@ pub fn random_from<T: Element>(generator: &mut Generator, out: &mut [T], base: i
         });
     } else {
         let range = range as u32;
+        let mut rests = [0u32; BATCH];
         with_words(generator, out, |words, out| {
-            for (slot, &word) in out.iter_mut().zip(words) {
-                *slot = convert((word % range) as u64);
+            let rests = &mut rests[..out.len()];
+            remainders(words, rests, range);
+            for (slot, &rest) in out.iter_mut().zip(rests.iter()) {
+                *slot = convert(rest as u64);
             }
         });
+    }
+}
+
+multiversion! {
+    /// `word % range`. The f64 quotient of two 32-bit integers never rounds across an integer, so its floor is the
+    /// integer quotient; unlike the integer division it runs in lanes.
+    fn remainders(words: &[u32], out: &mut [u32], range: u32) {
+        let divisor = range as f64;
+        for (slot, &word) in out.iter_mut().zip(words) {
+            let word = word as f64;
+            *slot = (word - (word / divisor).floor() * divisor) as i32 as u32;
+        }
     }
 }
 
@@ -174,11 +195,22 @@ pub fn representable_bounds<T: Element>(from: i64, to: i64) -> (i64, i64) {
 pub fn bernoulli<T: Element>(generator: &mut Generator, out: &mut [T], p: f64) {
     // A 53-bit uniform is below p exactly if its integer numerator is below p * 2^53 rounded up.
     let threshold = (p * (1u64 << 53) as f64).ceil() as u64;
+    let mut hits = [false; BATCH / 2];
     with_wide_words(generator, out, |words, out| {
-        for (slot, &word) in out.iter_mut().zip(words) {
-            *slot = T::from_bool(word & ((1 << 53) - 1) < threshold);
+        let hits = &mut hits[..out.len()];
+        below(words, hits, threshold);
+        for (slot, &hit) in out.iter_mut().zip(hits.iter()) {
+            *slot = T::from_bool(hit);
         }
     });
+}
+
+multiversion! {
+    fn below(words: &[u64], out: &mut [bool], threshold: u64) {
+        for (slot, &word) in out.iter_mut().zip(words) {
+            *slot = word & ((1 << 53) - 1) < threshold;
+        }
+    }
 }
 
 /// One (true) with a probability per element. f64 probabilities take a 64-bit draw, all others a 32-bit one.

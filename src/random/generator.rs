@@ -123,6 +123,13 @@ impl Generator {
         super::unit_f64(self.random64())
     }
 
+    /// A uniform value in [from, to), as functions that draw one value at a time compute it (rrelu). The fill
+    /// [`super::uniform`] fuses its last step and can differ in the last bit.
+    #[inline]
+    pub fn uniform_between(&mut self, from: f64, to: f64) -> f64 {
+        self.uniform_f64() * (to - from) + from
+    }
+
     /// A standard normal value. Pairs are drawn (Box and Muller, 1958); the second one waits for the next call.
     pub fn normal_f64(&mut self) -> f64 {
         if let Some(value) = self.next_normal.take() {

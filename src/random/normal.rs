@@ -132,7 +132,7 @@ const LOG: [f32; 9] = [
 ];
 /// ln 2 in two parts; the larger one is exact in few bits.
 const LN2_LOW: f32 = -2.121_944_4e-4;
-const LN2_HIGH: f32 = 0.693_359_375;
+const LN2_HIGH: f32 = 0.693_359_4;
 
 /// Natural logarithm of a normal positive number.
 #[inline(always)]
