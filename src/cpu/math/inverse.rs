@@ -74,7 +74,7 @@ fn atan2_with(y: f64, x: f64, unit: impl Fn(f64) -> f64) -> f64 {
     } else {
         p
     };
-    let p = if (x != x) | (y != y) { f64::NAN } else { p };
+    let p = if x.is_nan() | y.is_nan() { f64::NAN } else { p };
     p.copysign(y)
 }
 

@@ -1,8 +1,11 @@
 //! Elementary functions on `f32` and `f64`.
 //!
 //! Everything a kernel row calls goes through [`Real`]. Its methods are `#[inline(always)]`, so a loop inside a
-//! `#[target_feature]` shell takes them in and the vectoriser turns them into full-width lane code. The hot ones are
-//! written without branches and calls for that purpose; none of the others leaves Rust.
+//! `#[target_feature]` shell takes them in and the vectoriser turns them into full-width lane code. They are written
+//! without branches and calls for that purpose; only `fmod`, and what rests on it, stays scalar.
+//!
+//! `sin`, `cos` and `tan` in double precision look constants up in a table. The vectoriser gathers from it only where
+//! it can see that the destination is other memory: a buffer on the stack, or a `&mut` slice.
 //!
 //! `mul_add` is a single instruction in every shell with FMA and a library call in one without: results are the same
 //! to the bit on every machine, and a machine without FMA is slow.

@@ -83,7 +83,7 @@ macro_rules! pow {
                 r
             };
             let r = if odd { r.copysign(x) } else { r };
-            let r = if (x != x) | (y != y) { x + y } else { r };
+            let r = if x.is_nan() | y.is_nan() { x + y } else { r };
             if (x == 1.0) | (y == 0.0) { 1.0 } else { r }
         }
     };
