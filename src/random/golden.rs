@@ -131,6 +131,7 @@ fn elementary_function_streams() {
             (f64, |g, out| { let p = ramp::<f64>(out.len(), 0.0, 40.0); poisson(g, out, &p) }) => 0x6ca5_d7d1_736d_1c53,
             (bf16, |g, out| { let p = ramp::<bf16>(out.len(), 0.0, 40.0); poisson(g, out, &p) }) => 0x2cec_b063_3fd6_9bb4,
             (f32, |g, out| { let p = ramp::<f32>(out.len(), 1.0, 9.0); dirichlet(g, out, &p, p.len()) }) => 0xa4c0_8e6b_d771_7a15,
+            (f64, |g, out| { let p = ramp::<f64>(out.len(), 1.0, 9.0); dirichlet(g, out, &p, p.len()) }) => 0x823b_424a_b521_ea92,
             (f32, |g, out| { let p = ramp::<f32>(out.len(), 0.0, 1.0); binomial(g, out, &vec![60.0; p.len()], &p) }) => 0xe24e_d291_c673_103a,
             (f64, |g, out| { let p = ramp::<f64>(out.len(), 0.0, 1.0); binomial(g, out, &vec![60.0; p.len()], &p) }) => 0x5cf8_5523_62e9_0fd8,
     }

@@ -77,13 +77,33 @@ pub fn dirichlet<T: Real>(
 /// The sum of a row in the order that decides the last bit of its quotients: 4 accumulators of 4 lanes each take
 /// 16 values a turn, the first accumulator takes the quads left over, and the values after those come before the lanes.
 fn lane_sum(row: &[f64]) -> f64 {
-    let mut lanes = [[0f64; 4]; 4];
+    const FLUSH: usize = 16;
+    let mut levels = [[0f64; 16]; 4];
+    let add = |sums: &mut [f64; 16], values: &[f64; 16]| {
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum += value;
+        }
+    };
     let (blocks, rest) = row.as_chunks::<16>();
-    for block in blocks {
-        for (i, &value) in block.iter().enumerate() {
-            lanes[i / 4][i % 4] += value;
+    for (i, block) in blocks.iter().enumerate() {
+        add(&mut levels[0], block);
+        // Each level empties into the next one after 16 turns, so that long rows lose less to rounding.
+        let mut turns = i + 1;
+        for level in 1..levels.len() {
+            if turns % FLUSH != 0 {
+                break;
+            }
+            turns /= FLUSH;
+            let full = std::mem::replace(&mut levels[level - 1], [0.0; 16]);
+            add(&mut levels[level], &full);
         }
     }
+    let [mut sums, upper @ ..] = levels;
+    for level in &upper {
+        add(&mut sums, level);
+    }
+    let mut lanes: [[f64; 4]; 4] =
+        std::array::from_fn(|i| std::array::from_fn(|j| sums[4 * i + j]));
     let (quads, tail) = rest.as_chunks::<4>();
     for quad in quads {
         for (lane, value) in lanes[0].iter_mut().zip(quad) {
