@@ -2,6 +2,7 @@
 
 pub mod alloc;
 pub mod cast;
+pub mod complex;
 pub mod element;
 pub mod gemm;
 pub mod int;
@@ -10,3 +11,4 @@ pub mod lanes;
 pub mod math;
 pub mod parallel;
 pub mod reduce;
+pub mod special;

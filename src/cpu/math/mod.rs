@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn functions_at_the_edges() {
-        let functions: [(fn(f64) -> f64, fn(f64) -> f64); 21] = [
+        type Function = fn(f64) -> f64;
+        let functions: [(Function, Function); 21] = [
             (Real::exp, libm::exp),
             (Real::exp2, libm::exp2),
             (Real::exp_m1, libm::expm1),
