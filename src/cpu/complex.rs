@@ -79,8 +79,10 @@ mod double {
         let (x, y) = (z.re.abs(), z.im.abs());
         let (large, small) = if x > y { (x, y) } else { (y, x) };
         if large > 0.5 && large < 2.0 {
-            // |z|^2 - 1 = (large - 1)(large + 1) + small^2 does not cancel around the unit circle as |z| - 1 does.
-            return 0.5 * Real::ln_1p((large - 1.0).mul_add(large + 1.0, small * small));
+            // Around the unit circle |z| - 1 cancels: take |z|^2 - 1, with the rounding errors of the squares.
+            let (l, s) = (large * large, small * small);
+            let lost = large.mul_add(large, -l) + small.mul_add(small, -s);
+            return 0.5 * Real::ln_1p(l - 1.0 + s + lost);
         }
         if large > 1e300 && large < f64::INFINITY {
             return Real::ln(libm::hypot(x * 0.25, y * 0.25)) + 2.0 * LN_2;
@@ -191,8 +193,40 @@ mod double {
         C::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
     }
 
+    /// [`mul`], with the infinities that it turns into NaN recovered as annex G.5.1 of C99 has it.
+    fn mul_recovered(a: C, b: C) -> C {
+        let plain = mul(a, b);
+        if !(plain.re.is_nan() && plain.im.is_nan()) {
+            return plain;
+        }
+        let is_infinite = |z: C| z.re.is_infinite() || z.im.is_infinite();
+        // An infinity becomes a direction; what is NaN beside one counts as zero.
+        let direction = |v: f64| {
+            if v.is_infinite() {
+                1.0f64.copysign(v)
+            } else {
+                0.0f64.copysign(v)
+            }
+        };
+        let boxed = |z: C| C::new(direction(z.re), direction(z.im));
+        let zeroed = |v: f64| if v.is_nan() { 0.0f64.copysign(v) } else { v };
+        let cleaned = |z: C| C::new(zeroed(z.re), zeroed(z.im));
+        let overflowed = [a.re * b.re, a.im * b.im, a.re * b.im, a.im * b.re]
+            .into_iter()
+            .any(f64::is_infinite);
+        let (a, b) = match (is_infinite(a), is_infinite(b)) {
+            (true, true) => (boxed(a), boxed(b)),
+            (true, false) => (boxed(a), cleaned(b)),
+            (false, true) => (cleaned(a), boxed(b)),
+            (false, false) if overflowed => (cleaned(a), cleaned(b)),
+            (false, false) => return plain,
+        };
+        let product = mul(a, b);
+        C::new(f64::INFINITY * product.re, f64::INFINITY * product.im)
+    }
+
     pub fn powc(z: C, w: C) -> C {
-        exp(mul(w, ln(z)))
+        exp(mul_recovered(w, ln(z)))
     }
 
     pub fn sgn(z: C) -> C {
