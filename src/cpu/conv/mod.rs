@@ -300,7 +300,7 @@ pub fn backward_input<T: Product>(
         let s = shape.flattened();
         if s.depthwise() || grad_output.is_empty() || s.taps() == 0 {
             depthwise::backward_input(&s, grad_output, weight, sums);
-        } else if s.stride == [1; 3] {
+        } else if s.stride == [1; 3] && s.group_in() >= 8 {
             turned_input(&s, grad_output, weight, sums);
         } else {
             spread_input(&s, grad_output, weight, sums);
