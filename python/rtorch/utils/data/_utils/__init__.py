@@ -1,0 +1,5 @@
+"""How samples become batches."""
+
+from . import collate
+
+__all__ = ["collate"]
