@@ -3,6 +3,7 @@
 pub mod alloc;
 pub mod cast;
 pub mod complex;
+pub mod conv;
 pub mod element;
 pub mod gemm;
 pub mod int;
@@ -10,5 +11,6 @@ pub mod isa;
 pub mod lanes;
 pub mod math;
 pub mod parallel;
+pub mod pool;
 pub mod reduce;
 pub mod special;

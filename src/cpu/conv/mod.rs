@@ -162,8 +162,8 @@ impl ConvShape {
     fn check(&self, input: usize, weight: usize, output: usize) {
         assert!(
             self.groups > 0
-                && self.in_channels % self.groups == 0
-                && self.out_channels % self.groups == 0
+                && self.in_channels.is_multiple_of(self.groups)
+                && self.out_channels.is_multiple_of(self.groups)
         );
         assert_eq!(
             (input, weight, output),
