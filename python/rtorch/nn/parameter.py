@@ -36,6 +36,9 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         True
     """
 
+    # The result of an operation on a parameter is a plain tensor: the protocol that keeps subclasses is off.
+    __torch_function__ = rtorch._C._disabled_torch_function_impl
+
     def __new__(cls, data=None, requires_grad=True):
         if data is None:
             data = rtorch.empty(0)

@@ -192,7 +192,7 @@ class ModuleList(Module):
         return self.extend(modules)
 
     def __add__(self, other):
-        return ModuleList([*self, *other])
+        return ModuleList(chain(self, other))
 
     def __dir__(self):
         return [key for key in super().__dir__() if not key.isdigit()]

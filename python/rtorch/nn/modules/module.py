@@ -515,12 +515,17 @@ class Module(StateMixin):
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        for param in self._parameters.values():
+        for name, param in self._parameters.items():
             if param is None:
                 continue
-            with rtorch.no_grad():
-                param.data = fn(param.data)
             grad = param.grad
+            with rtorch.no_grad():
+                changed = fn(param.data)
+            try:
+                param.data = changed
+            except RuntimeError:
+                # Memory of another kind (to or from "meta") cannot be put under the same object.
+                self._parameters[name] = param = Parameter(changed, param.requires_grad)
             if grad is not None:
                 with rtorch.no_grad():
                     changed = fn(grad)
