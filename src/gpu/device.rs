@@ -354,7 +354,7 @@ impl Gpu {
 }
 
 /// Host elements to device words.
-fn encode(elem: Elem, host: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn encode(elem: Elem, host: &[u8]) -> Cow<'_, [u8]> {
     let words: Vec<u8> = match elem {
         _ if elem.same_on_host() => return Cow::Borrowed(host),
         Elem::I8 => host

@@ -10,7 +10,7 @@ use super::launch::{
     Axes, MAX_OPERANDS, Words, axes, collapse, grid, groups_for, record, scalar_words,
 };
 use super::pipeline::Key;
-use super::wgsl::{Source, cast, exact_calls, load, store};
+use super::wgsl::{Source, cast, exact_calls, load, store, truth};
 
 /// One elementwise op.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,8 @@ pub struct Map<'a> {
     pub compute: Class,
     /// True where the expression is a condition.
     pub condition: bool,
-    /// Operands that keep their own class instead of `compute`: bit n is input n (the condition of `where`).
-    pub own_class: u8,
+    /// True where the first operand is a condition: the expression sees a `bool`.
+    pub masked: bool,
     pub scalars: &'a [(&'a str, Scalar)],
 }
 
@@ -109,7 +109,7 @@ pub fn elementwise(map: &Map<'_>, out: &Operand<'_>, inputs: &[Operand<'_>]) -> 
         variant: layout.variant()
             | (map.compute as u64) << 16
             | u64::from(map.condition) << 20
-            | u64::from(map.own_class) << 24
+            | u64::from(map.masked) << 24
             | (map.scalars.len() as u64) << 32,
     };
     let kernel = gpu
@@ -163,15 +163,12 @@ fn source(map: &Map<'_>, elems: &[Elem], layout: Layout) -> Source<'static> {
         let _ = writeln!(scalars, "    let {name} = {text};");
     }
 
-    let class = |i: usize| {
-        if map.own_class >> (i - 1) & 1 == 1 {
-            elems[i].class()
-        } else {
-            map.compute
-        }
-    };
+    let mask = |i: usize| map.masked && i == 1;
     let mut args: Vec<String> = (1..count)
-        .map(|i| format!("{}: {}", map.names[i - 1], class(i).wgsl()))
+        .map(|i| {
+            let kind = if mask(i) { "bool" } else { map.compute.wgsl() };
+            format!("{}: {kind}", map.names[i - 1])
+        })
         .collect();
     if count == 1 {
         args.push("i: u32".into());
@@ -179,7 +176,14 @@ fn source(map: &Map<'_>, elems: &[Elem], layout: Layout) -> Source<'static> {
     // The value of one output element, given the text of each input element and of the element's index.
     let value = |element: &dyn Fn(usize) -> String, index: &str| {
         let mut inputs: Vec<String> = (1..count)
-            .map(|i| cast(&load(elems[i], &element(i)), elems[i].class(), class(i)))
+            .map(|i| {
+                let loaded = load(elems[i], &element(i));
+                if mask(i) {
+                    truth(&loaded, elems[i].class())
+                } else {
+                    cast(&loaded, elems[i].class(), map.compute)
+                }
+            })
             .collect();
         if count == 1 {
             inputs.push(index.to_string());
@@ -289,7 +293,7 @@ pub fn copy(out: &Operand<'_>, input: &Operand<'_>) -> Result<()> {
         names: &["x"],
         compute: input.elem.class(),
         condition: false,
-        own_class: 0,
+        masked: false,
         scalars: &[],
     };
     elementwise(&map, out, &[*input])
@@ -303,7 +307,7 @@ pub fn fill(out: &Operand<'_>, value: Scalar) -> Result<()> {
         names: &[],
         compute: out.elem.class(),
         condition: false,
-        own_class: 0,
+        masked: false,
         scalars: &[("value", value)],
     };
     elementwise(&map, out, &[])
@@ -323,7 +327,7 @@ pub fn arange(out: &Operand<'_>, start: Scalar, step: Scalar) -> Result<()> {
         names: &[],
         compute,
         condition: false,
-        own_class: 0,
+        masked: false,
         scalars: &[("start", start), ("step", step)],
     };
     elementwise(&map, out, &[])
@@ -343,7 +347,7 @@ mod tests {
             names: &["x"],
             compute: Class::F32,
             condition: false,
-            own_class: 0,
+            masked: false,
             scalars: &[],
         };
         elementwise(&map, &out.view(), &[x.view()])?;
@@ -357,7 +361,7 @@ mod tests {
             names: &["a", "b"],
             compute: Class::F32,
             condition,
-            own_class: 0,
+            masked: false,
             scalars: &[],
         };
         elementwise(&map, &out.view(), &[a.view(), b.view()])

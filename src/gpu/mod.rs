@@ -1,9 +1,11 @@
 //! The device backend: any vendor's gpu through wgpu (Vulkan, Metal, DirectX 12).
 //!
 //! `api` holds the types at the seam, `device` the adapter, `pool` its memory, `stream` the recorder, `pipeline` and
-//! `wgsl` turn templates into kernels, `launch` lays out their parameters, and the rest are the kernels themselves.
+//! `wgsl` turn templates into kernels, `launch` lays out their parameters, `elementwise`, `reduce`,
+//! `matmul` and `random` are the kernels, and `bridge` is what the tensor core calls.
 
 pub mod api;
+mod bridge;
 pub mod device;
 pub mod elementwise;
 mod launch;
@@ -16,3 +18,16 @@ mod stream;
 #[cfg(test)]
 mod testing;
 mod wgsl;
+
+pub use bridge::{
+    arange, copy, elem_of, fill, fold, manual_seed, matmul, new_storage, pointwise, random,
+    with_generator,
+};
+pub use device::{gpu, is_available};
+pub use random::Law;
+pub use reduce::Fold;
+
+/// Devices that can be used: one, the best, where there is any.
+pub fn device_count() -> usize {
+    usize::from(is_available())
+}

@@ -5,6 +5,7 @@ use super::device::gpu;
 use super::launch::{Words, grid, groups_for, record, scalar_words};
 use super::pipeline::Key;
 use super::wgsl::{Source, store};
+use crate::random::philox::Philox;
 
 /// Lanes of the grid that the counters are dealt to: 132 multiprocessors of 2,048 lanes, as an H100 or H200 has, so
 /// that these devices' own libraries draw the same numbers.
@@ -34,20 +35,12 @@ pub enum Law {
     },
 }
 
-/// A stream of random numbers: the key and how far it has been used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Generator {
-    pub seed: u64,
-    /// Counter steps drawn so far, times four.
-    pub offset: u64,
-}
-
 fn lanes(numel: usize) -> usize {
     numel.next_multiple_of(LANES_A_BLOCK).min(VIRTUAL_LANES)
 }
 
 /// Fills a contiguous operand and moves the generator past what was drawn.
-pub fn random(name: &str, out: &Operand<'_>, law: Law, generator: &mut Generator) -> Result<()> {
+pub fn random(name: &str, out: &Operand<'_>, law: Law, generator: &mut Philox) -> Result<()> {
     let gpu = gpu()?;
     gpu.require(name, out.elem)?;
     out.check()?;
@@ -71,19 +64,20 @@ pub fn random(name: &str, out: &Operand<'_>, law: Law, generator: &mut Generator
         Law::Bernoulli { .. } => "bernoulli",
         Law::Integers { .. } => "integers",
     };
-    let key = Key {
+    let print = Key {
         family,
         text: "",
         elems: &[out.elem],
         variant: 0,
     };
-    let kernel = gpu.kernels.get(gpu, key, || Ok(source(law, out.elem)))?;
+    let kernel = gpu.kernels.get(gpu, print, || Ok(source(law, out.elem)))?;
     let mut words = Words::default();
     words.count(lanes)?;
     words.count(numel)?;
-    let counter = generator.offset / 4;
-    for word in [counter, counter >> 32, generator.seed, generator.seed >> 32] {
-        words.word(word as u32);
+    // Each lane draws one block for every four elements dealt to it.
+    let (key, first) = generator.reserve(4 * ((numel - 1) / (lanes * 4) + 1) as u64);
+    for word in [first as u32, (first >> 32) as u32, key[0], key[1]] {
+        words.word(word);
     }
     words.word(out.base()?);
     let (class, p, q) = match law {
@@ -98,9 +92,7 @@ pub fn random(name: &str, out: &Operand<'_>, law: Law, generator: &mut Generator
     };
     words.scalar(class, p);
     words.scalar(class, q);
-    record(gpu, kernel, &[out], &words, grid(gpu, groups_for(lanes))?)?;
-    generator.offset += 4 * ((numel - 1) / (lanes * 4) + 1) as u64;
-    Ok(())
+    record(gpu, kernel, &[out], &words, grid(gpu, groups_for(lanes))?)
 }
 
 fn source(law: Law, elem: Elem) -> Source<'static> {
@@ -174,41 +166,15 @@ mod tests {
     use super::super::testing::{Array, device};
     use super::*;
 
-    /// The generator as its authors define it, for one counter.
-    fn philox(mut c: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
-        for _ in 0..10 {
-            let wide = |a: u32, b: u32| u64::from(a) * u64::from(b);
-            let (x, y) = (wide(0xd251_1f53, c[0]), wide(0xcd9e_8d57, c[2]));
-            c = [
-                (y >> 32) as u32 ^ c[1] ^ key[0],
-                y as u32,
-                (x >> 32) as u32 ^ c[3] ^ key[1],
-                x as u32,
-            ];
-            key = [
-                key[0].wrapping_add(0x9e37_79b9),
-                key[1].wrapping_add(0xbb67_ae85),
-            ];
-        }
-        c
-    }
-
     #[test]
     fn uniform_follows_the_counter() -> Result<()> {
         if device().is_none() {
             return Ok(());
         }
-        // The known answer of the authors' test for a counter and key of ones.
-        assert_eq!(
-            philox([u32::MAX; 4], [u32::MAX; 2]),
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-        );
         let n = VIRTUAL_LANES * 2 + 5;
         let out = Array::empty(Elem::F32, &[n])?;
-        let mut generator = Generator {
-            seed: 0x1234_5678_9abc,
-            offset: 8,
-        };
+        let mut generator = Philox::new(0x1234_5678_9abc);
+        generator.reserve(8);
         random(
             "rand",
             &out.view(),
@@ -218,7 +184,7 @@ mod tests {
             },
             &mut generator,
         )?;
-        assert_eq!(generator.offset, 12);
+        assert_eq!(generator.offset(), 12);
         let got = out.host_f32()?;
         for i in [
             0,
@@ -229,7 +195,7 @@ mod tests {
             VIRTUAL_LANES + 9,
             n - 1,
         ] {
-            let bits = philox([2, 0, (i % VIRTUAL_LANES) as u32, 0], [0x5678_9abc, 0x1234]);
+            let bits = generator.words(2, (i % VIRTUAL_LANES) as u64);
             let want = bits[i / VIRTUAL_LANES] as f32 * 2.328_306_4e-10 + 1.164_153_2e-10;
             assert!(
                 (got[i] - want).abs() <= f32::EPSILON,
@@ -247,7 +213,7 @@ mod tests {
             return Ok(());
         }
         let out = Array::empty(Elem::F32, &[100, 1000])?;
-        let mut generator = Generator { seed: 1, offset: 0 };
+        let mut generator = Philox::new(1);
         random(
             "randn",
             &out.view(),

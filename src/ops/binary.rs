@@ -69,7 +69,7 @@ pointwise! {
     ], rust div {
         float = a / b,
         complex = a / b,
-        wgsl = "a / b",
+        wgsl = "div(a, b)",
         grad a(g; b) = g / b.conj(),
         grad b(g; b, out) = -(g * (out / b).conj()),
     }
@@ -86,7 +86,7 @@ pointwise! {
         float = a.powf(b),
         int = Int::pow(a, b),
         complex = a.powc(b),
-        wgsl = "pow_(a, b)",
+        wgsl = "pow(a, b)",
         grad a(g; a, b) = {
             let slope = g * (b * a.pow(&(b - 1.0))).conj();
             slope.masked(&b.not_equal_to(0.0))
@@ -130,8 +130,8 @@ macro_rules! comparison {
     };
 }
 
-comparison!(eq, " Returns whether `input` equals `other`, elementwise.", "__eq_elementwise", "a == b", |a, b| a == b, |a, b| a == b);
-comparison!(ne, " Returns whether `input` differs from `other`, elementwise.", "not_equal", "a != b", |a, b| a != b, |a, b| a != b);
+comparison!(eq, " Returns whether `input` equals `other`, elementwise.", "__eq_elementwise", "eq(a, b)", |a, b| a == b, |a, b| a == b);
+comparison!(ne, " Returns whether `input` differs from `other`, elementwise.", "not_equal", "ne(a, b)", |a, b| a != b, |a, b| a != b);
 comparison!(lt, " Returns whether `input` is less than `other`, elementwise.", "less", "a < b", |a, b| a < b);
 comparison!(le, " Returns whether `input` is at most `other`, elementwise.", "less_equal", "a <= b", |a, b| a <= b);
 comparison!(gt, " Returns whether `input` is greater than `other`, elementwise.", "greater", "a > b", |a, b| a > b);

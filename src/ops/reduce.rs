@@ -56,6 +56,18 @@ pub fn as_rows(x: &Tensor, dims: &[usize]) -> Result<(Tensor, usize, usize)> {
     Ok((t, rows, len))
 }
 
+/// Folds the axes `dims` of `x` into `out` where both live.
+fn fold(kind: Fold, x: &Tensor, dims: &[usize], out: &Tensor) -> Result<()> {
+    #[cfg(feature = "gpu")]
+    if !x.device().is_cpu() {
+        return match kind {
+            Fold::Sum => crate::gpu::fold("sum", crate::gpu::Fold::Sum, x, dims, out),
+            Fold::Any => crate::gpu::fold("any", crate::gpu::Fold::Any, x, dims, out),
+        };
+    }
+    reduce::fold(kind, x, dims, out)
+}
+
 impl Tensor {
     /// Sums over axes into `dtype` (default: int64 for integers, else the input's).
     pub fn sum_with(&self, dims: &[usize], keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
@@ -63,12 +75,7 @@ impl Tensor {
         let x = self.to_dtype(dtype)?;
         let sizes = reduced_sizes(x.sizes(), dims, keepdim);
         let out = Tensor::empty(&sizes, dtype, x.device())?;
-        if x.device().is_cpu() {
-            reduce::fold(Fold::Sum, &x, dims, &out)?;
-        } else {
-            #[cfg(feature = "gpu")]
-            crate::gpu::sum(&x, dims, &out)?;
-        }
+        fold(Fold::Sum, &x, dims, &out)?;
         if autograd::needs_grad(&[&x]) {
             let full: Sizes = SmallVec::from_slice(x.sizes());
             let dims: SmallVec<[usize; 5]> = SmallVec::from_slice(dims);
@@ -106,7 +113,7 @@ impl Tensor {
     pub fn any(&self) -> Result<Tensor> {
         let dims: SmallVec<[usize; 5]> = (0..self.ndim()).collect();
         let out = Tensor::empty(&[], DType::Bool, self.device())?;
-        reduce::fold(Fold::Any, &self.detach().to_dtype(DType::Bool)?, &dims, &out)?;
+        fold(Fold::Any, &self.detach().to_dtype(DType::Bool)?, &dims, &out)?;
         Ok(out)
     }
 

@@ -18,6 +18,7 @@ pointwise! {
         int = x.wrapping_neg(),
         complex = -x,
         wgsl = "-x",
+        wgsl_int = "0 - x",
         grad x(g) = -g,
     }
 }
