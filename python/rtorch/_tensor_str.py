@@ -2,9 +2,9 @@
 
 The rules, found by looking at what PyTorch prints:
 
-- Numbers of one tensor share one form and are padded on the left to one width. Where all finite values are whole, floats
-  print without decimals (``1.``). Scientific form is taken when the largest magnitude exceeds 1e8 or a thousand times the
-  smallest nonzero one, or when fractional values go below 1e-4. Zeros, infinities and nans have no say.
+- Numbers of one tensor share one form and are padded on the left to one width. Where all finite values are whole,
+  floats print without decimals (``1.``). Scientific form is taken when the largest magnitude exceeds 1e8 or a thousand
+  times the smallest nonzero one, or when fractional values go below 1e-4. Zeros, infinities and nans have no say.
 - The parts of a complex number have a form each; the imaginary part carries its sign and no padding.
 - Beyond ``threshold`` elements only ``edgeitems`` at both ends of each dimension are printed, and only these decide
   the form.
