@@ -3,8 +3,19 @@
 import math
 import warnings
 
-import rtorch
 from rtorch._C._nn import (
+    _upsample_bicubic2d,
+    _upsample_bicubic2d_aa,
+    _upsample_bilinear2d,
+    _upsample_bilinear2d_aa,
+    _upsample_linear1d,
+    _upsample_nearest1d,
+    _upsample_nearest2d,
+    _upsample_nearest3d,
+    _upsample_nearest_exact1d,
+    _upsample_nearest_exact2d,
+    _upsample_nearest_exact3d,
+    _upsample_trilinear3d,
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -116,20 +127,8 @@ from rtorch._C._nn import (
     triplet_margin_loss,
     unfold,
 )
-from rtorch._C._nn import (
-    _upsample_bicubic2d,
-    _upsample_bicubic2d_aa,
-    _upsample_bilinear2d,
-    _upsample_bilinear2d_aa,
-    _upsample_linear1d,
-    _upsample_nearest1d,
-    _upsample_nearest2d,
-    _upsample_nearest3d,
-    _upsample_nearest_exact1d,
-    _upsample_nearest_exact2d,
-    _upsample_nearest_exact3d,
-    _upsample_trilinear3d,
-)
+
+import rtorch
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -538,7 +537,9 @@ def interpolate(
     else:
         raise ValueError("either size or scale_factor should be defined")
     if antialias and not (mode in _ANTIALIASED and input.ndim == 4):
-        raise ValueError("Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input")
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+        )
     needs, kernels = _INTERPOLATIONS.get(mode, (None, {}))
     kernel = kernels.get(input.dim())
     if kernel is None:

@@ -108,7 +108,7 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 
 
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
-    """Fills `tensor` from the normal distribution cut at [a, b], by the inverse distribution function.
+    """Fills `tensor` from the normal distribution cut at [a, b], by drawing again what does not fit.
 
     Args:
         tensor: the tensor, floating point; changed in place and returned.
@@ -118,24 +118,32 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
         b: upper bound. Default: 2.
         generator: source of random numbers. Default: the global one.
     """
-    if mean < a - 2 * std or mean > b + 2 * std:
-        warnings.warn(
-            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
-            "The distribution of values may be incorrect.",
-            stacklevel=2,
-        )
 
     def distribution(x):
-        return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+        return (1.0 + math.erf((x - mean) / (std * math.sqrt(2.0)))) / 2.0
+
+    # Where little of the distribution lies in [a, b], drawing normal numbers would seldom succeed: uniform numbers are
+    # kept with a probability that is proportional to the density. Every round draws the whole shape, as PyTorch does.
+    common = distribution(b) - distribution(a) >= 0.3
+    peak = min(max(mean, a), b)
+
+    def draw():
+        values = rtorch.empty_like(tensor)
+        if common:
+            values.normal_(mean, std, generator=generator)
+            return values, (values >= a) & (values <= b)
+        values.uniform_(a, b, generator=generator)
+        chance = rtorch.empty_like(tensor).uniform_(0, 1, generator=generator)
+        density = rtorch.exp(0.5 * (((peak - mean) / std) ** 2 - ((values - mean) / std) ** 2))
+        return values, chance <= density
 
     with rtorch.no_grad():
-        low, high = distribution((a - mean) / std), distribution((b - mean) / std)
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()
-        tensor.mul_(std * math.sqrt(2.0))
-        tensor.add_(mean)
-        tensor.clamp_(min=a, max=b)
-        return tensor
+        result, fits = draw()
+        while not bool(fits.all()):
+            again, good = draw()
+            result = rtorch.where(fits, result, again)
+            fits = fits | good
+        return tensor.copy_(result)
 
 
 def constant_(tensor, val):

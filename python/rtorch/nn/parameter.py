@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 
+from rtorch._C import _make_subclass
+
 import rtorch
 from rtorch import Tensor
 
@@ -37,16 +39,17 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     """
 
     # The result of an operation on a parameter is a plain tensor: the protocol that keeps subclasses is off.
-    __torch_function__ = rtorch._C._disabled_torch_function_impl
+    if hasattr(rtorch._C, "_disabled_torch_function_impl"):
+        __torch_function__ = rtorch._C._disabled_torch_function_impl
 
     def __new__(cls, data=None, requires_grad=True):
         if data is None:
             data = rtorch.empty(0)
         if type(data) is Tensor or isinstance(data, Parameter) and not getattr(data, "_is_param", False):
-            return Tensor._make_subclass(cls, data, requires_grad)
+            return _make_subclass(cls, data, requires_grad)
         value = data.detach().requires_grad_(requires_grad)
         if type(value) is Tensor:
-            return Tensor._make_subclass(cls, value, requires_grad)
+            return _make_subclass(cls, value, requires_grad)
         value._is_param = True
         return value
 
@@ -170,7 +173,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     cls_to_become = Parameter
 
     def __new__(cls, requires_grad=True, device=None, dtype=None):
-        return Tensor._make_subclass(cls, rtorch.empty(0, device=device, dtype=dtype), requires_grad)
+        return _make_subclass(cls, rtorch.empty(0, device=device, dtype=dtype), requires_grad)
 
     def __deepcopy__(self, memo):
         if id(self) in memo:
@@ -218,7 +221,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     cls_to_become = Tensor
 
     def __new__(cls, requires_grad=False, device=None, dtype=None, persistent=True):
-        value = Tensor._make_subclass(cls, rtorch.empty(0, device=device, dtype=dtype), requires_grad)
+        value = _make_subclass(cls, rtorch.empty(0, device=device, dtype=dtype), requires_grad)
         value.persistent = persistent
         value._is_buffer = True
         return value

@@ -62,13 +62,9 @@ class _ConvNd(Module):
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
         if in_channels % groups != 0:
-            raise ValueError(
-                f"in_channels must be divisible by groups (in_channels={in_channels}, groups={groups})"
-            )
+            raise ValueError(f"in_channels must be divisible by groups (in_channels={in_channels}, groups={groups})")
         if out_channels % groups != 0:
-            raise ValueError(
-                f"out_channels must be divisible by groups (out_channels={out_channels}, groups={groups})"
-            )
+            raise ValueError(f"out_channels must be divisible by groups (out_channels={out_channels}, groups={groups})")
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
                 raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")

@@ -24,7 +24,9 @@ def _placement(module, args):
         return None
     given = tensors[0]
     if given.device != own.device:
-        return f"the input is on {given.device}, the parameters are on {own.device}: use module.to({str(given.device)!r})"
+        return (
+            f"the input is on {given.device}, the parameters are on {own.device}: use module.to({str(given.device)!r})"
+        )
     if given.is_floating_point() and given.dtype != own.dtype:
         return f"the input is {given.dtype}, the parameters are {own.dtype}: use input.to({own.dtype})"
     return None
@@ -52,7 +54,9 @@ def explain(error, module, args, kwargs):
     try:
         trail = getattr(error, "_module_trail", None)
         if trail is None:
-            inputs = ", ".join([*map(_describe, args), *(f"{k}={_describe(v)}" for k, v in kwargs.items())]) or "nothing"
+            inputs = (
+                ", ".join([*map(_describe, args), *(f"{k}={_describe(v)}" for k, v in kwargs.items())]) or "nothing"
+            )
             fix = _placement(module, args)
             hint = getattr(module, "_forward_hint", None)
             if fix is None and hint is not None:

@@ -135,7 +135,9 @@ def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
         always_call: whether the hook runs even when the forward raises.
     """
     EVERY.active = True
-    marks = [d for d, on in ((EVERY.forward_with_kwargs, with_kwargs), (EVERY.forward_always_called, always_call)) if on]
+    marks = [
+        d for d, on in ((EVERY.forward_with_kwargs, with_kwargs), (EVERY.forward_always_called, always_call)) if on
+    ]
     return add_hook(EVERY.forward, hook, (EVERY.forward_with_kwargs, EVERY.forward_always_called), marks)
 
 
@@ -217,7 +219,12 @@ class BackwardHook:
         positions = [i for i, v in enumerate(values) if isinstance(v, Tensor)]
         if not rtorch.is_grad_enabled() or not any(values[i].requires_grad for i in positions):
             return values, None
-        new = _boundary_class().apply(callback, *[values[i] for i in positions])
+        needs = [values[i].requires_grad for i in positions]
+
+        def of_needed(grads):
+            return callback([grad if need else None for grad, need in zip(grads, needs)])
+
+        new = _boundary_class().apply(of_needed, *[values[i] for i in positions])
         if len(new) == 0:
             raise RuntimeError("Cannot set Module backward hook for a Module with no input Tensors.")
         values = list(values)
@@ -264,7 +271,8 @@ class BackwardHook:
             result = result if isinstance(result, tuple) else (result,)
             if len(result) != count:
                 raise RuntimeError(
-                    f"Backward pre hook returned an invalid number of grad_output, got {len(result)}, but expected {count}"
+                    "Backward pre hook returned an invalid number of grad_output, "
+                    f"got {len(result)}, but expected {count}"
                 )
             grads = result
         self.grad_outputs = grads

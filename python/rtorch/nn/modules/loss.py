@@ -34,6 +34,7 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
 ]
 
+
 def _reduction(size_average, reduce, reduction):
     """The reduction that the deprecated pair of flags stands for, or the one given."""
     if size_average is None and reduce is None:

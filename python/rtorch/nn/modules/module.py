@@ -124,7 +124,9 @@ class Module(StateMixin):
     def __init__(self, *args, **kwargs):
         if not self.call_super_init:
             if kwargs:
-                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'")
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'"
+                )
             if args:
                 raise TypeError(
                     f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
@@ -293,7 +295,9 @@ class Module(StateMixin):
             raise AttributeError("cannot assign buffer before Module.__init__() call")
         self._check_name("buffer", name, self._buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"cannot assign '{_typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)")
+            raise TypeError(
+                f"cannot assign '{_typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
+            )
         for hook in EVERY.buffer_registration.values():
             changed = hook(self, name, tensor)
             tensor = tensor if changed is None else changed
@@ -321,7 +325,8 @@ class Module(StateMixin):
                 )
             if param.grad_fn is not None:
                 raise ValueError(
-                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. "
+                    "Model parameters must be created explicitly. "
                     f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
                 )
             for hook in EVERY.parameter_registration.values():
@@ -404,9 +409,7 @@ class Module(StateMixin):
 
     def _named_members(self, get_members_fn, prefix="", recurse=True, remove_duplicate=True):
         seen = set()
-        modules = (
-            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
-        )
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
             for name, value in get_members_fn(module):
                 if value is None or value in seen:
@@ -646,7 +649,7 @@ class Module(StateMixin):
         return self._hook(self._forward_hooks, hook, [kw, always], flagged, prepend)
 
     def register_backward_hook(self, hook):
-        """Runs `hook(module, grad_input, grad_output)` at the module's last operation; deprecated, use the full form."""
+        """Runs `hook(module, grad_input, grad_output)` at the module's last operation; use the full form instead."""
         self._choose_backward_hooks(False)
         return self._hook(self._backward_hooks, hook)
 

@@ -180,9 +180,7 @@ class _FractionalMaxPoolNd(Module):
         self.output_size = widen(output_size) if output_size is not None else None
         self.output_ratio = widen(output_ratio) if output_ratio is not None else None
         if output_size is None and output_ratio is None:
-            raise ValueError(
-                f"{type(self).__name__} requires specifying either an output size, or a pooling ratio"
-            )
+            raise ValueError(f"{type(self).__name__} requires specifying either an output size, or a pooling ratio")
         if output_size is not None and output_ratio is not None:
             raise ValueError("only one of output_size and output_ratio may be specified")
         if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
@@ -305,9 +303,7 @@ class AvgPool1d(_AvgPoolNd):
 
     def forward(self, input):
         """Returns the mean of each window of `input` (N, C, L) or (C, L)."""
-        return F.avg_pool1d(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
-        )
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
 class AvgPool2d(_AvgPool2d3d):

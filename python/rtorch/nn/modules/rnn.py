@@ -343,8 +343,7 @@ class LSTM(RNNBase):
         if hx[0].dim() != (3 if batched else 2) or hx[1].dim() != (3 if batched else 2):
             kind, n = ("batched 3-D", 3) if batched else ("unbatched 2-D", 2)
             raise RuntimeError(
-                f"For {kind} input, hx and cx should also be {n}-D but got "
-                f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
+                f"For {kind} input, hx and cx should also be {n}-D but got ({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
             )
 
     def _argument(self, state):

@@ -54,7 +54,9 @@ def _prefix_fix(missing, unexpected):
         )
     head = next(iter(missing)).split(".", 1)[0] + "."
     if any(head + key in missing for key in unexpected):
-        return f"fix: the keys of the checkpoint lack {head!r}: load {{{head!r} + k: v for k, v in state_dict.items()}}."
+        return (
+            f"fix: the keys of the checkpoint lack {head!r}: load {{{head!r} + k: v for k, v in state_dict.items()}}."
+        )
     return None
 
 
@@ -78,7 +80,7 @@ class StateMixin:
         return add_hook(self._state_dict_hooks, hook)
 
     def register_state_dict_post_hook(self, hook):
-        """Runs `hook(module, state_dict, prefix, local_metadata)` after `state_dict`; it may change the dict in place."""
+        """Runs `hook(module, state_dict, prefix, local_metadata)` after `state_dict`; it may change the dict."""
         hook._from_public_api = True
         return add_hook(self._state_dict_hooks, hook)
 

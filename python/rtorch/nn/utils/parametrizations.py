@@ -131,7 +131,7 @@ class _Orthogonal(Module):
             n, k = k, n
         if self.orthogonal_map == "householder":
             lengths = 2.0 / (1.0 + (X * X).tril(-1).sum(dim=-2))
-            Q = rtorch.linalg.householder_product(X.tril(-1) + rtorch.eye(n, k, dtype=X.dtype, device=X.device), lengths)
+            Q = rtorch.linalg.householder_product(X.tril(-1), lengths)
             Q = Q * X.diagonal(dim1=-2, dim2=-1).int().to(X.dtype).unsqueeze(-2)
         else:
             X = X.tril()
@@ -178,8 +178,9 @@ class _Orthogonal(Module):
             noise = rtorch.randn(*tall.shape[:-2], n, n - k, dtype=tall.dtype, device=tall.device)
             tall = _make_orthogonal(rtorch.cat([tall, noise], dim=-1))
         self.base = tall
-        # At the base point the free part is the identity's preimage: minus it in Cayley's form, zero for both.
+        # All three maps take minus the identity to the identity, and the product with the base is the value assigned.
         start = rtorch.zeros_like(Q)
+        start.diagonal(dim1=-2, dim2=-1).fill_(-1.0)
         return start
 
 

@@ -68,7 +68,10 @@ class ParametrizationList(ModuleList):
             new = original
             for module in reversed(modules):
                 if hasattr(module, "right_inverse"):
-                    new = module.right_inverse(new)
+                    try:
+                        new = module.right_inverse(new)
+                    except NotImplementedError:  # a map that cannot be inverted starts from the value as it is
+                        pass
         if not isinstance(new, Tensor) and not (
             isinstance(new, (tuple, list)) and all(isinstance(t, Tensor) for t in new)
         ):
