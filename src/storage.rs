@@ -25,6 +25,18 @@ pub struct StorageImpl {
     read_only: Cell<bool>,
 }
 
+/// What a CPU kernel that was handed device memory unwinds with, instead of following a null pointer.
+pub struct DeviceMemory;
+
+impl DeviceMemory {
+    pub fn error(op: &str) -> crate::error::Error {
+        crate::err!(
+            NotImplemented,
+            "The operator '{op}' is not currently implemented for device 'gpu'. Move its tensors with .cpu() first"
+        )
+    }
+}
+
 /// Shared by a tensor and its views.
 #[derive(Clone)]
 pub struct Storage(Rc<StorageImpl>);
@@ -91,10 +103,23 @@ impl Storage {
         }
     }
 
-    /// The first byte; null for device memory.
+    /// The first byte of host memory. Device memory has no address: asking for one unwinds with `DeviceMemory`, which
+    /// the boundary to Python turns into an error that names the op.
     #[inline]
     pub fn data(&self) -> *mut u8 {
+        #[cfg(feature = "gpu")]
+        if self.0.data.is_null() {
+            self.refuse_device_memory();
+        }
         self.0.data
+    }
+
+    #[cfg(feature = "gpu")]
+    #[cold]
+    fn refuse_device_memory(&self) {
+        if let Owner::Gpu(_) = self.0.owner {
+            std::panic::panic_any(DeviceMemory);
+        }
     }
 
     #[inline]

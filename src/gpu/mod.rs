@@ -23,7 +23,7 @@ pub use bridge::{
     arange, copy, elem_of, fill, fold, manual_seed, matmul, new_storage, pointwise, random,
     with_generator,
 };
-pub use device::{gpu, is_available};
+pub use device::{Gpu, gpu, is_available};
 pub use random::Law;
 pub use reduce::Fold;
 
