@@ -61,7 +61,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         return result
 
     def __repr__(self):
-        return "Parameter containing:\n" + super().__repr__()
+        # Printed as the plain tensor it shares memory with: the name of the class is in the first line.
+        return "Parameter containing:\n" + repr(self.data.requires_grad_(self.requires_grad))
 
     def __reduce_ex__(self, protocol):
         state = getattr(self, "__dict__", None)
