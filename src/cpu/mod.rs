@@ -10,6 +10,7 @@ pub mod int;
 pub mod isa;
 pub mod lanes;
 pub mod math;
+pub mod optim;
 pub mod parallel;
 pub mod pool;
 pub mod reduce;
