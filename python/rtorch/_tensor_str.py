@@ -264,18 +264,6 @@ def _str(self, *, tensor_contents=None):
     return text + ")"
 
 
-def _parameter_str(self):
-    """Returns the text of a parameter.
-
-    Example:
-        >>> import rtorch as torch
-        >>> print(torch.nn.Parameter(torch.ones(2)))
-        Parameter containing:
-        tensor([1., 1.], requires_grad=True)
-    """
-    return "Parameter containing:\n" + _str(self)
-
-
 def _format(self, spec):
     """Returns ``format(self, spec)``: that of the number for tensors without dimensions.
 
