@@ -12,29 +12,28 @@ class set_detect_anomaly:
 
     Args:
         mode: whether to detect.
-        check_nan: raise if a backward returns nan.
+        check_nan: accepted for compatibility; the core decides what is checked.
     """
 
     def __init__(self, mode: bool, check_nan: bool = True):
-        self.prev = _C.is_anomaly_enabled(), _C.is_anomaly_check_nan_enabled()
-        _C._set_anomaly_enabled(mode, check_nan)
+        self.prev = _C.is_anomaly_enabled()
+        _C._set_anomaly_enabled(mode)
 
     def __enter__(self):
         pass
 
     def __exit__(self, *exc):
-        _C._set_anomaly_enabled(*self.prev)
+        _C._set_anomaly_enabled(self.prev)
 
 
 class detect_anomaly:
     """Detects anomalies within its context: errors in backward name the forward operation, and nan raises.
 
     Args:
-        check_nan: raise if a backward returns nan.
+        check_nan: accepted for compatibility; the core decides what is checked.
     """
 
     def __init__(self, check_nan: bool = True):
-        self.check_nan = check_nan
         warnings.warn(
             "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
             "debugging.",
@@ -42,8 +41,8 @@ class detect_anomaly:
         )
 
     def __enter__(self):
-        self.prev = _C.is_anomaly_enabled(), _C.is_anomaly_check_nan_enabled()
-        _C._set_anomaly_enabled(True, self.check_nan)
+        self.prev = _C.is_anomaly_enabled()
+        _C._set_anomaly_enabled(True)
 
     def __exit__(self, *exc):
-        _C._set_anomaly_enabled(*self.prev)
+        _C._set_anomaly_enabled(self.prev)

@@ -17,7 +17,6 @@ class FunctionCtx:
     dirty_tensors: tuple = ()
     non_differentiable: tuple = ()
     _saved = None
-    _released = False
 
     def save_for_backward(self, *tensors):
         """Saves tensors for backward, where `saved_tensors` returns them, checked for in-place changes.
@@ -53,13 +52,6 @@ class FunctionCtx:
     @property
     def saved_tensors(self):
         """The saved tensors, in the order of `save_for_backward`."""
-        if self._released:
-            raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
-                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
-                "if you need to access saved tensors after calling backward."
-            )
         if self._saved is None:
             return self.to_save or ()
         return tuple(None if handle is None else handle.unpack() for handle in self._saved)
@@ -67,11 +59,6 @@ class FunctionCtx:
     def name(self) -> str:
         """The name of the node."""
         return type(self).__name__
-
-    def _release(self):
-        """Drops the saved tensors after a backward that does not retain the graph."""
-        if self._saved is not None:
-            self._saved, self._released = (), True
 
 
 class Function:
@@ -230,16 +217,12 @@ def _record(cls, ctx, args, outputs, saved):
                 raise RuntimeError(f"expected Variable or None (got {type(grad).__name__})")
         return tuple(grad for grad, tensor in zip(result, is_tensor) if tensor)
 
-    dirty = {id(t) for t in ctx.dirty_tensors}
     if attached:
-        targets = [outputs[i] for i in attached]
         _C._attach_python_node(
-            targets,
+            [outputs[i] for i in attached],
             [a for a in args if isinstance(a, rtorch.Tensor)],
             backward,
-            ctx._release,
             name,
-            [id(t) in dirty for t in targets],
         )
     own = {id(t) for t in outputs}
     if saved is not None:
@@ -281,7 +264,7 @@ def once_differentiable(fn):
         ]
         targets = [t for t in results if isinstance(t, rtorch.Tensor)]
         if targets:
-            _C._attach_python_node(targets, inputs, refuse, lambda: None, "DelayedError", [False] * len(targets))
+            _C._attach_python_node(targets, inputs, refuse, "DelayedError")
         return tuple(results) if many else results[0]
 
     return wrapper
