@@ -1,6 +1,8 @@
 """Optimizers, learning rate schedules and averages of weights."""
 
-from . import lr_scheduler, swa_utils
+import importlib
+
+from . import lr_scheduler
 from .adadelta import Adadelta
 from .adafactor import Adafactor
 from .adagrad import Adagrad
@@ -36,3 +38,10 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+
+def __getattr__(name):
+    # The averages of models need `rtorch.nn`, which nothing else here does.
+    if name == "swa_utils":
+        return importlib.import_module(".swa_utils", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
