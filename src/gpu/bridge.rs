@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::api::{self, Class, Elem, Operand, Scalar as Number, not_implemented};
 use super::device::{encode, gpu, lock};
 use super::elementwise::{self, Map};
+use super::index::{self, Move};
 use super::matmul as product;
 use super::random::{self as draws, Law};
 use super::reduce::{Fold, Reduction, reduce};
@@ -243,10 +244,8 @@ pub fn fill(dst: &Tensor, value: Scalar) -> Result<()> {
     Ok(elementwise::fill(&to, value)?)
 }
 
-/// Folds the axes `dims` of `x` into `out`, whose sizes leave them out or keep them as 1.
-pub fn fold(op: &str, kind: Fold, x: &Tensor, dims: &[usize], out: &Tensor) -> Result<()> {
-    let from = operand(op, x)?;
-    let to = operand(op, out)?;
+/// Which axes of `x` are reduced, and the sizes and strides of `out` with those kept as 1.
+fn kept_layout(x: &Tensor, dims: &[usize], out: &Tensor) -> (SmallVec<[bool; 5]>, Sizes, Strides) {
     let reduced: SmallVec<[bool; 5]> = (0..x.ndim()).map(|d| dims.contains(&d)).collect();
     let (mut sizes, mut strides) = (Sizes::new(), Strides::new());
     let mut next = 0;
@@ -258,10 +257,18 @@ pub fn fold(op: &str, kind: Fold, x: &Tensor, dims: &[usize], out: &Tensor) -> R
             next += usize::from(kept);
         } else {
             sizes.push(x.sizes()[d]);
-            strides.push(to.strides.get(next).copied().unwrap_or(0));
+            strides.push(out.strides().get(next).copied().unwrap_or(0));
             next += 1;
         }
     }
+    (reduced, sizes, strides)
+}
+
+/// Folds the axes `dims` of `x` into `out`, whose sizes leave them out or keep them as 1.
+pub fn fold(op: &str, kind: Fold, x: &Tensor, dims: &[usize], out: &Tensor) -> Result<()> {
+    let from = operand(op, x)?;
+    let to = operand(op, out)?;
+    let (reduced, sizes, strides) = kept_layout(x, dims, out);
     let to = Operand {
         dims: &sizes,
         strides: &strides,
@@ -281,6 +288,38 @@ pub fn fold(op: &str, kind: Fold, x: &Tensor, dims: &[usize], out: &Tensor) -> R
         &from,
         &reduced,
     )?)
+}
+
+/// Moves elements between `moved` and `base` at `index` along `dim`; all have as many axes as `moved`.
+pub fn by_index(
+    op: &str,
+    how: Move,
+    base: &Tensor,
+    dim: usize,
+    index: &Tensor,
+    moved: &Tensor,
+) -> Result<()> {
+    let (base, index, moved) = (operand(op, base)?, operand(op, index)?, operand(op, moved)?);
+    Ok(index::by_index(op, how, &base, dim, &index, &moved)?)
+}
+
+/// Writes where the greatest (or least) element along `dims` of `x` lies into `out`, whose sizes leave them out or keep
+/// them as 1.
+pub fn arg_extreme(
+    op: &str,
+    greatest: bool,
+    x: &Tensor,
+    dims: &[usize],
+    out: &Tensor,
+) -> Result<()> {
+    let (from, to) = (operand(op, x)?, operand(op, out)?);
+    let (reduced, sizes, strides) = kept_layout(x, dims, out);
+    let to = Operand {
+        dims: &sizes,
+        strides: &strides,
+        ..to
+    };
+    Ok(index::arg_extreme(op, greatest, &to, &from, &reduced)?)
 }
 
 /// `out = alpha * a @ b + beta * added`: [.., m, n] from [.., m, k] and [.., k, n].

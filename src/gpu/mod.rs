@@ -8,6 +8,7 @@ pub mod api;
 mod bridge;
 pub mod device;
 pub mod elementwise;
+pub mod index;
 mod launch;
 pub mod matmul;
 mod pipeline;
@@ -20,10 +21,11 @@ mod testing;
 mod wgsl;
 
 pub use bridge::{
-    arange, copy, elem_of, fill, fold, manual_seed, matmul, new_storage, pointwise, random,
-    with_generator,
+    arange, arg_extreme, by_index, copy, elem_of, fill, fold, manual_seed, matmul, new_storage,
+    pointwise, random, with_generator,
 };
 pub use device::{Gpu, gpu, is_available};
+pub use index::Move;
 pub use random::Law;
 pub use reduce::Fold;
 

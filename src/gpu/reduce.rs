@@ -357,7 +357,7 @@ impl Pass<'_> {
 }
 
 /// A WGSL function from a linear index over `rank` dims to an offset.
-fn walk(out: &mut String, name: &str, from: &str, rank: usize, size: &str, step: &str) {
+pub(super) fn walk(out: &mut String, name: &str, from: &str, rank: usize, size: &str, step: &str) {
     let _ = writeln!(
         out,
         "fn {name}(index: u32) -> u32 {{\n    var rest = index;\n    var at = {from};"
