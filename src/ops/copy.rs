@@ -284,29 +284,6 @@ op! {
     }
 }
 op! {
-    /// Returns this tensor in host memory; `input` itself if it is there.
-    cpu, in [METHOD] {
-        "(Tensor input, MemoryFormat? memory_format=None) -> Tensor" =>
-            |a| a.tensor(0).to_options(None, Some(Device::Cpu), false, a.memory_format(1)),
-    }
-}
-op! {
-    /// Returns this tensor on a device; `input` itself if it is there.
-    gpu, in [METHOD] {
-        "(Tensor input, Device? device=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor" =>
-            |a| a.tensor(0).to_options(None, Some(a.device(1).unwrap_or(Device::Gpu(0))), false, a.memory_format(3)),
-    }
-}
-op! {
-    /// Returns this tensor on the device that "cuda" stands for; an error unless that alias is switched on.
-    cuda, in [METHOD] {
-        "(Tensor input, Device? device=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor" => |a| {
-            let alias = Device::parse("cuda")?;
-            a.tensor(0).to_options(None, Some(a.device(1).unwrap_or(alias)), false, a.memory_format(3))
-        },
-    }
-}
-op! {
     /// Copies the values of `src`, broadcast and cast, into this tensor.
     copy_, in [METHOD] {
         "(Tensor input, Tensor src, bool non_blocking=False) -> Tensor" => |a| a.tensor(0).copy_(&a.tensor(1)),
@@ -340,4 +317,4 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] =
-    &[&clone__::DEF, &contiguous::DEF, &to::DEF, &cpu::DEF, &gpu::DEF, &cuda::DEF, &copy_::DEF, &fill_::DEF, &zero_::DEF, &detach::DEF];
+    &[&clone__::DEF, &contiguous::DEF, &to::DEF, &copy_::DEF, &fill_::DEF, &zero_::DEF, &detach::DEF];
