@@ -27,7 +27,11 @@ def source(name):
 
 def run(name, text):
     done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONHASHSEED": "0"}
+        [sys.executable, "-c", text],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONHASHSEED": "0"},
     )
     assert done.returncode == 0, f"{name}:\n{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
     return done.stdout
