@@ -444,7 +444,7 @@ impl Tensor {
                 let _ = t.meta.set(meta.clone());
             }
         }
-        t.0.py_object.set(self.0.py_object.get());
+        t.0.py_object.set(self.0.py_object.replace(std::ptr::null_mut()));
         t
     }
 

@@ -6,8 +6,7 @@ use crate::random::Generator;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 /// The order of axes in memory that a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub enum MemoryFormat {
     ChannelsLast3d,
 }
 
-pub type GeneratorHandle = Rc<RefCell<Generator>>;
+pub type GeneratorHandle = Arc<Mutex<Generator>>;
 
 /// One parsed argument. `None` stands for a missing optional one.
 #[derive(Clone)]

@@ -39,7 +39,7 @@ pointwise! {
         float = x.ln(),
         complex = x.ln(),
         wgsl = "log(x)",
-        grad x(g; x) = g / x.conj(),
+        grad x(g; x) = g / x.conj() ,
     }
 }
 

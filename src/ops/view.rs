@@ -460,7 +460,7 @@ fn scatter_add_strided(flat: &Tensor, g: &Tensor, strides: &[isize], begin: usiz
             let at: isize = begin as isize + index.iter().zip(strides).map(|(&i, &s)| i as isize * s).sum::<isize>();
             // SAFETY: `at` is inside the extent for which `flat` was made, `i` inside `g`.
             unsafe {
-                let sum = add_elements(*dst.offset(at), *src.add(i));
+                let sum = crate::ops::index::add_elements(*dst.offset(at), *src.add(i));
                 *dst.offset(at) = sum;
             }
             for d in (0..sizes.len()).rev() {
@@ -473,14 +473,6 @@ fn scatter_add_strided(flat: &Tensor, g: &Tensor, strides: &[isize], begin: usiz
         }
     });
     Ok(())
-}
-
-fn add_elements<T: crate::scalar::Element>(a: T, b: T) -> T {
-    use crate::scalar::Scalar;
-    match (a.to_scalar(), b.to_scalar()) {
-        (Scalar::Complex(ar, ai), Scalar::Complex(br, bi)) => T::from_scalar(Scalar::Complex(ar + br, ai + bi)),
-        (x, y) => T::from_f64(x.to_f64() + y.to_f64()),
-    }
 }
 
 /// Zeros of `sizes` with `g` at one index of an axis.

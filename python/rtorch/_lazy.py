@@ -1,0 +1,35 @@
+"""Submodules that are imported when they are first used, so that `import rtorch` is quick."""
+
+import importlib
+
+_MODULES = frozenset(
+    "amp autograd backends cuda distributions fft func gpu hub jit linalg masked multiprocessing nn onnx optim random "
+    "return_types safetensors serialization signal special storage testing utils vision".split()
+)
+# Names that live in a submodule and are reached from the top.
+_HOMES = {
+    "load": "serialization",
+    "save": "serialization",
+    "set_printoptions": "_tensor_str",
+    "get_rng_state": "random",
+    "set_rng_state": "random",
+    "seed": "random",
+    "initial_seed": "random",
+    "fork_rng": "random",
+    "vmap": "func",
+    "autocast": "amp",
+}
+
+
+def attribute(name):
+    """Finds a name of the package that was not imported at the start."""
+    if name in _MODULES:
+        return importlib.import_module(f"rtorch.{name}")
+    home = _HOMES.get(name)
+    if home is not None:
+        import rtorch
+
+        value = getattr(importlib.import_module(f"rtorch.{home}"), name)
+        setattr(rtorch, name, value)
+        return value
+    raise AttributeError(f"module 'rtorch' has no attribute '{name}'")

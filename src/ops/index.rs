@@ -1,0 +1,321 @@
+//! Advanced indexing: reading and writing at positions that tensors give.
+
+use crate::autograd::{self, Grads, engine::grads, record};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::scalar::Element;
+use crate::shape::{self, Sizes};
+use crate::tensor::Tensor;
+use smallvec::SmallVec;
+
+/// Index tensors with the axis each applies to.
+pub type Indices = SmallVec<[(usize, Tensor); 4]>;
+
+/// Positions of nonzero elements, one int64 row of coordinates per element.
+pub fn nonzero(x: &Tensor) -> Result<Tensor> {
+    x.need_cpu("nonzero")?;
+    let mask = autograd::no_grad(|| x.detach().to_dtype(DType::Bool)?.contiguous())?;
+    let flags = mask.as_slice::<bool>()?;
+    let count = flags.iter().filter(|&&b| b).count();
+    let n = x.ndim();
+    let mut out: Vec<i64> = Vec::with_capacity(count * n);
+    let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, n);
+    for &f in flags {
+        if f {
+            out.extend(index.iter().map(|&i| i as i64));
+        }
+        for d in (0..n).rev() {
+            index[d] += 1;
+            if index[d] < x.sizes()[d] {
+                break;
+            }
+            index[d] = 0;
+        }
+    }
+    Tensor::from_slice_shaped(&out, &[count, n])
+}
+
+/// Masks become coordinates, all indices become int64 of one shape.
+fn expand(x: &Tensor, indices: &[(usize, Tensor)]) -> Result<(Indices, Sizes)> {
+    let mut out: Indices = SmallVec::new();
+    for (axis, t) in indices {
+        if matches!(t.dtype(), DType::Bool | DType::U8) {
+            for (k, &n) in t.sizes().iter().enumerate() {
+                let have = x.sizes().get(axis + k).copied().unwrap_or(0);
+                crate::check!(
+                    n == have,
+                    Index,
+                    "The shape of the mask {} at index {k} does not match the shape of the indexed tensor {} at index {}",
+                    shape::list(t.sizes()),
+                    shape::list(x.sizes()),
+                    axis + k
+                );
+            }
+            let at = nonzero(t)?;
+            for k in 0..t.ndim() {
+                out.push((axis + k, at.select(1, k as i64)?.contiguous()?));
+            }
+        } else {
+            out.push((*axis, t.detach().to_dtype(DType::I64)?));
+        }
+    }
+    let mut sizes = Sizes::new();
+    for (_, t) in &out {
+        sizes = shape::broadcast(&sizes, t.sizes()).map_err(|_| {
+            let all: Vec<String> = out.iter().map(|(_, t)| shape::list(t.sizes())).collect();
+            crate::err!(
+                Index,
+                "shape mismatch: indexing tensors could not be broadcast together with shapes {}",
+                all.join(", ")
+            )
+        })?;
+    }
+    for (_, t) in out.iter_mut() {
+        *t = t.expand_to(&sizes)?.contiguous()?;
+    }
+    Ok((out, sizes))
+}
+
+/// Where the elements are: offsets of the axes before the indexed ones, of the indexed positions, and of the rest.
+struct Plan {
+    /// Sizes of the result.
+    sizes: Sizes,
+    outer: Vec<isize>,
+    at: Vec<isize>,
+    inner: Vec<isize>,
+    /// The inner axes are one contiguous run.
+    block: bool,
+}
+
+/// Element offsets of every index of these axes, in row-major order.
+fn offsets(axes: &[(usize, isize)]) -> Vec<isize> {
+    let mut out = vec![0isize];
+    for &(n, stride) in axes {
+        let mut next = Vec::with_capacity(out.len() * n);
+        for &o in &out {
+            for i in 0..n as isize {
+                next.push(o + i * stride);
+            }
+        }
+        out = next;
+    }
+    out
+}
+
+fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan> {
+    let indexed: SmallVec<[usize; 4]> = indices.iter().map(|i| i.0).collect();
+    let adjacent = indexed.windows(2).all(|w| w[1] == w[0] + 1);
+    let first = if adjacent { indexed.iter().copied().min().unwrap_or(0) } else { 0 };
+    let kept: SmallVec<[usize; 6]> = (0..x.ndim()).filter(|d| !indexed.contains(d)).collect();
+    let axis = |d: &usize| (x.sizes()[*d], x.strides()[*d]);
+    let before: SmallVec<[(usize, isize); 6]> = kept.iter().filter(|&&d| d < first).map(axis).collect();
+    let after: SmallVec<[(usize, isize); 6]> = kept.iter().filter(|&&d| d >= first).map(axis).collect();
+    let count: usize = sizes.iter().product();
+    let mut at = vec![0isize; count];
+    let empty = before.iter().chain(&after).any(|a| a.0 == 0);
+    for (d, t) in indices {
+        let n = x.sizes()[*d] as i64;
+        let stride = x.strides()[*d];
+        for (o, &i) in at.iter_mut().zip(t.as_slice::<i64>()?) {
+            let in_range = i >= -n && i < n;
+            crate::check!(
+                in_range || empty,
+                Index,
+                "index {i} is out of bounds for dimension {d} with size {n}"
+            );
+            *o += if i < 0 { i + n } else { i } as isize * stride;
+        }
+    }
+    let mut out: Sizes = before.iter().map(|a| a.0).collect();
+    out.extend_from_slice(sizes);
+    out.extend(after.iter().map(|a| a.0));
+    let (after_sizes, after_strides): (Sizes, shape::Strides) = after.iter().copied().unzip();
+    let block = shape::is_contiguous(&after_sizes, &after_strides);
+    let inner = if block { vec![0; after_sizes.iter().product::<usize>()] } else { offsets(&after) };
+    Ok(Plan { sizes: out, outer: offsets(&before), at, inner, block })
+}
+
+impl Plan {
+    /// Calls `f(offset in the tensor, position in the result, run length)`.
+    fn each(&self, mut f: impl FnMut(isize, usize, usize)) {
+        let run = self.inner.len();
+        let mut position = 0;
+        for &o in &self.outer {
+            for &a in &self.at {
+                if self.block {
+                    f(o + a, position, run);
+                } else {
+                    for (k, &i) in self.inner.iter().enumerate() {
+                        f(o + a + i, position + k, 1);
+                    }
+                }
+                position += run;
+            }
+        }
+    }
+}
+
+/// `x[indices]`.
+pub fn index(x: &Tensor, indices: &[(usize, Tensor)]) -> Result<Tensor> {
+    x.need_cpu("index")?;
+    let (indices, sizes) = autograd::no_grad(|| expand(x, indices))?;
+    let plan = plan(x, &indices, &sizes)?;
+    let out = Tensor::empty(&plan.sizes, x.dtype(), x.device())?;
+    crate::dispatch_size!(x.dtype(), T => {
+        let (src, dst) = (x.data_ptr() as *const T, out.data_ptr() as *mut T);
+        // SAFETY: offsets were checked against the sizes; positions run over the result once.
+        plan.each(|from, to, n| unsafe { std::ptr::copy_nonoverlapping(src.offset(from), dst.add(to), n) });
+    });
+    if autograd::needs_grad(&[x]) {
+        let full: Sizes = SmallVec::from_slice(x.sizes());
+        let keep = indices;
+        record("IndexBackward0", &[x], &[&out], move |g: &Grads| {
+            let g = g.get(0)?;
+            let zeros = Tensor::zeros(&full, g.dtype(), g.device())?;
+            grads([Some(index_put(&zeros, &keep, &g, true)?)])
+        });
+    }
+    Ok(out)
+}
+
+fn put_data(x: &Tensor, indices: &Indices, sizes: &[usize], values: &Tensor, accumulate: bool) -> Result<()> {
+    let plan = plan(x, indices, sizes)?;
+    let fits = shape::broadcast(&plan.sizes, values.sizes()).is_ok_and(|s| s == plan.sizes);
+    let values = if fits {
+        values.clone()
+    } else {
+        // Leading axes of size one may be dropped.
+        let lead = values.ndim().saturating_sub(plan.sizes.len());
+        let droppable = values.sizes()[..lead].iter().all(|&n| n == 1);
+        let short: Vec<usize> = values.sizes()[lead..].to_vec();
+        crate::check!(
+            droppable && shape::broadcast(&plan.sizes, &short).is_ok_and(|s| s == plan.sizes),
+            Runtime,
+            "shape mismatch: value tensor of shape {} cannot be broadcast to indexing result of shape {}",
+            shape::list(values.sizes()),
+            shape::list(&plan.sizes)
+        );
+        values.reshape_to(&short)?
+    };
+    let values = values.detach().expand_to(&plan.sizes)?.contiguous()?;
+    if accumulate {
+        crate::dispatch!(x.dtype(), T => {
+            let (src, dst) = (values.data_ptr() as *const T, x.data_ptr() as *mut T);
+            plan.each(|to, from, n| {
+                for k in 0..n {
+                    // SAFETY: offsets were checked against the sizes of both.
+                    unsafe {
+                        let p = dst.offset(to).add(k);
+                        *p = add_elements(*p, *src.add(from + k));
+                    }
+                }
+            });
+        });
+    } else {
+        crate::dispatch_size!(x.dtype(), T => {
+            let (src, dst) = (values.data_ptr() as *const T, x.data_ptr() as *mut T);
+            // SAFETY: as above; values were made contiguous in memory of their own unless they alias, which `copy` allows.
+            plan.each(|to, from, n| unsafe { std::ptr::copy(src.add(from), dst.offset(to), n) });
+        });
+    }
+    Ok(())
+}
+
+/// Adds two elements in their own arithmetic: integers wrap, half types round once.
+pub fn add_elements<T: Element>(a: T, b: T) -> T {
+    use crate::scalar::Scalar;
+    match T::DTYPE {
+        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => T::from_f64(a.to_f64() + b.to_f64()),
+        DType::Bool => T::from_scalar(Scalar::Bool(a.to_scalar().to_bool() || b.to_scalar().to_bool())),
+        _ => match (a.to_scalar(), b.to_scalar()) {
+            (Scalar::Complex(ar, ai), Scalar::Complex(br, bi)) => T::from_scalar(Scalar::Complex(ar + br, ai + bi)),
+            (x, y) => T::from_scalar(Scalar::Int(x.to_i64().wrapping_add(y.to_i64()))),
+        },
+    }
+}
+
+/// Writes or adds values at positions of a copy of `x`.
+pub fn index_put(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accumulate: bool) -> Result<Tensor> {
+    x.need_cpu("index_put")?;
+    crate::check!(
+        x.dtype() == values.dtype(),
+        Runtime,
+        "Index put requires the source and destination dtypes match, got {} for the destination and {} for the source.",
+        x.dtype().scalar_name(),
+        values.dtype().scalar_name()
+    );
+    let (indices, sizes) = autograd::no_grad(|| expand(x, indices))?;
+    let out = x.clone_data()?;
+    autograd::no_grad(|| put_data(&out, &indices, &sizes, values, accumulate))?;
+    if autograd::needs_grad(&[x, values]) {
+        let keep = indices;
+        let value_sizes: Sizes = SmallVec::from_slice(values.sizes());
+        record("IndexPutBackward0", &[x, values], &[&out], move |g: &Grads| {
+            let grad = g.get(0)?;
+            let to_x = g.when(0, || {
+                if accumulate {
+                    return Ok(grad.clone());
+                }
+                let zero = Tensor::zeros(&[], grad.dtype(), grad.device())?;
+                index_put(&grad, &keep, &zero, false)
+            })?;
+            let to_values = g.when(1, || {
+                let v = index(&grad, &keep)?;
+                if v.ndim() < value_sizes.len() { v.sum_to(&value_sizes[value_sizes.len() - v.ndim()..])?.reshape_to(&value_sizes) } else { Ok(v) }
+            })?;
+            grads([to_x, to_values])
+        });
+    }
+    Ok(out)
+}
+
+/// `x[indices] = values`, or `+=`.
+pub fn index_put_(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accumulate: bool) -> Result<Tensor> {
+    let grad = autograd::needs_grad(&[x, values]);
+    autograd::inplace::check(x, grad)?;
+    let values = &values.to_dtype(x.dtype())?;
+    if !grad {
+        x.need_cpu("index_put_")?;
+        let (indices, sizes) = expand(x, indices)?;
+        put_data(x, &indices, &sizes, values, accumulate)?;
+        x.bump();
+        return Ok(x.clone());
+    }
+    let before = autograd::inplace::original(x)?;
+    let result = index_put(&before, indices, values, accumulate)?;
+    x.overwrite(&result)
+}
+
+/// The tensors of an index list by axis; a mask covers as many axes as it has.
+fn by_axis(list: &[Option<Tensor>]) -> Indices {
+    let mut axis = 0;
+    let mut out = Indices::new();
+    for t in list {
+        match t {
+            None => axis += 1,
+            Some(t) => {
+                out.push((axis, t.clone()));
+                axis += if matches!(t.dtype(), DType::Bool | DType::U8) { t.ndim() } else { 1 };
+            }
+        }
+    }
+    out
+}
+
+op! {
+    /// Writes `values` at the positions that `indices` give, or adds them with `accumulate`.
+    index_put_, in [METHOD, TORCH] {
+        "(Tensor input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor" =>
+            |a| index_put_(&a.tensor(0), &by_axis(a.opt_tensors(1)), &a.tensor(2), a.bool(3)),
+    }
+}
+op! {
+    /// Returns a copy with `values` written at, or with `accumulate` added to, the positions that `indices` give.
+    index_put, in [METHOD, TORCH] {
+        "(Tensor input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor" =>
+            |a| index_put(&a.tensor(0), &by_axis(a.opt_tensors(1)), &a.tensor(2), a.bool(3)),
+    }
+}
+
+pub static ROWS: &[&crate::ops::OpDef] = &[&index_put_::DEF, &index_put::DEF];
+

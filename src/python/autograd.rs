@@ -1,0 +1,528 @@
+//! Grad modes, backward, nodes and hooks as Python sees them.
+
+use super::bind;
+use super::convert;
+use super::error::{Object, to_py};
+use super::gil::Gil;
+use super::object::{Arg, tensor_of, tensor_type, wrap};
+use crate::autograd::engine::{self, Options};
+use crate::autograd::node::next_hook_id;
+use crate::autograd::{self, Edge, GradVec, Grads, Node};
+use crate::tensor::Tensor;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+#[pyfunction]
+fn is_grad_enabled() -> bool {
+    autograd::is_grad_enabled()
+}
+#[pyfunction]
+fn _set_grad_enabled(on: bool) -> bool {
+    autograd::set_grad_enabled(on)
+}
+#[pyfunction]
+fn is_inference_mode_enabled() -> bool {
+    autograd::is_inference_mode()
+}
+#[pyfunction]
+fn _set_inference_mode(on: bool) -> bool {
+    autograd::set_inference_mode(on)
+}
+#[pyfunction]
+fn is_anomaly_enabled() -> bool {
+    autograd::is_anomaly_enabled()
+}
+#[pyfunction]
+fn _set_anomaly_enabled(on: bool) -> bool {
+    autograd::set_anomaly_enabled(on)
+}
+
+fn opt_tensor(o: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
+    if o.is_none() { Ok(None) } else { tensor_of(o).map(Some) }
+}
+
+/// Runs backward. With `accumulate` gradients go into `grad`, otherwise they are returned.
+#[pyfunction]
+#[pyo3(signature = (tensors, grad_tensors, retain_graph, create_graph, inputs, allow_unused, accumulate))]
+#[allow(clippy::too_many_arguments)]
+fn _run_backward(
+    py: Python<'_>,
+    tensors: Vec<Arg>,
+    grad_tensors: Vec<Bound<'_, PyAny>>,
+    retain_graph: bool,
+    create_graph: bool,
+    inputs: Option<Vec<Arg>>,
+    allow_unused: bool,
+    accumulate: bool,
+) -> PyResult<Py<PyAny>> {
+    let mut roots = Vec::new();
+    for (i, t) in tensors.into_iter().enumerate() {
+        let g = match grad_tensors.get(i) {
+            Some(g) => opt_tensor(g)?,
+            None => None,
+        };
+        roots.push((t.0, g));
+    }
+    let inputs: Option<Vec<Tensor>> = inputs.map(|v| v.into_iter().map(|a| a.0).collect());
+    let options = Options { retain_graph, create_graph, capture: !accumulate, allow_unused };
+    let out = engine::run(&roots, inputs.as_deref(), &options).map_err(|e| to_py(py, e))?;
+    if accumulate {
+        return Ok(py.None());
+    }
+    let items = out
+        .into_iter()
+        .map(|g| match g {
+            Some(g) => wrap(py, g),
+            None => Ok(py.None()),
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    Ok(PyTuple::new(py, items)?.into_any().unbind())
+}
+
+/// `PyTorch` prints `AddBackward0` for the row `add`.
+fn display_name(raw: &str) -> String {
+    if raw.chars().any(|c| c.is_ascii_uppercase()) {
+        return raw.to_string();
+    }
+    let mut out = String::new();
+    let mut upper = true;
+    for c in raw.chars() {
+        if c == '_' {
+            upper = true;
+            continue;
+        }
+        out.push(if upper { c.to_ascii_uppercase() } else { c });
+        // `log1p` is Log1P.
+        upper = c.is_ascii_digit();
+    }
+    let out = match out.as_str() {
+        "TrueDivide" => "Div".to_string(),
+        _ => out,
+    };
+    format!("{out}Backward0")
+}
+
+/// A node of the graph: `y.grad_fn`.
+#[pyclass(name = "Node", module = "rtorch.autograd.graph", frozen)]
+pub struct PyNode {
+    node: Gil<Rc<Node>>,
+}
+
+impl PyNode {
+    fn edges(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let items = self
+            .node
+            .edges()
+            .into_iter()
+            .map(|e| match e {
+                Some(Edge { node, output }) => (Py::new(py, PyNode { node: Gil(node) })?.into_any(), output).into_pyobject(py),
+                None => (py.None(), 0u32).into_pyobject(py),
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        Ok(PyTuple::new(py, items)?.into_any().unbind())
+    }
+}
+
+#[pymethods]
+impl PyNode {
+    fn name(&self) -> String {
+        match self.node.is_accumulator() {
+            true => "torch::autograd::AccumulateGrad".into(),
+            false => display_name(self.node.name()),
+        }
+    }
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        let this = slf.get();
+        let name = if this.node.is_accumulator() { "AccumulateGrad".into() } else { display_name(this.node.name()) };
+        format!("<{name} object at 0x{:x}>", Rc::as_ptr(&this.node.0) as *const u8 as usize)
+    }
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<PyNode>().is_ok_and(|o| Rc::ptr_eq(&o.get().node.0, &self.node.0))
+    }
+    fn __hash__(&self) -> usize {
+        Rc::as_ptr(&self.node.0) as *const u8 as usize >> 4
+    }
+    #[getter]
+    fn _class_name(&self) -> String {
+        if self.node.is_accumulator() { "AccumulateGrad".into() } else { display_name(self.node.name()) }
+    }
+    #[getter]
+    fn next_functions(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.edges(py)
+    }
+    #[getter]
+    fn variable(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let _ = py;
+        match self.node.is_accumulator() {
+            true => Err(PyRuntimeError::new_err("the leaf of an accumulator is not kept; hold the tensor itself")),
+            false => Err(pyo3::exceptions::PyAttributeError::new_err("variable")),
+        }
+    }
+    fn _sequence_nr(&self) -> u64 {
+        self.node.seq()
+    }
+    /// Calls `hook(grad_inputs, grad_outputs)` after the node ran.
+    fn register_hook(&self, py: Python<'_>, hook: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        let id = next_hook_id();
+        let hook: autograd::node::NodeHook = Rc::new(move |inputs: &[Option<Tensor>], outputs: &[Option<Tensor>]| {
+            convert::callback(|py| {
+                let r = hook.call1(py, (grad_tuple(py, inputs)?, grad_tuple(py, outputs)?))?;
+                grads_from(r.bind(py))
+            })
+        });
+        self.node.hooks_mut().post.push((id, hook));
+        handle(py, self.node.0.clone(), id)
+    }
+    /// Calls `hook(grad_outputs)` before the node runs.
+    fn register_prehook(&self, py: Python<'_>, hook: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        let id = next_hook_id();
+        let hook: autograd::node::NodePreHook = Rc::new(move |outputs: &[Option<Tensor>]| {
+            convert::callback(|py| {
+                let r = hook.call1(py, (grad_tuple(py, outputs)?,))?;
+                grads_from(r.bind(py))
+            })
+        });
+        self.node.hooks_mut().pre.push((id, hook));
+        handle(py, self.node.0.clone(), id)
+    }
+}
+
+fn grad_tuple<'py>(py: Python<'py>, g: &[Option<Tensor>]) -> PyResult<Bound<'py, PyTuple>> {
+    let items = g
+        .iter()
+        .map(|g| match g {
+            Some(g) => wrap(py, g.clone()),
+            None => Ok(py.None()),
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    PyTuple::new(py, items)
+}
+
+fn grads_from(r: &Bound<'_, PyAny>) -> PyResult<Option<GradVec>> {
+    if r.is_none() {
+        return Ok(None);
+    }
+    if let Ok(t) = r.cast::<PyTuple>() {
+        return t.iter().map(|g| opt_tensor(&g)).collect::<PyResult<GradVec>>().map(Some);
+    }
+    let mut out = GradVec::new();
+    out.push(opt_tensor(r)?);
+    Ok(Some(out))
+}
+
+/// Removes a hook.
+#[pyclass(name = "_HookHandle", frozen)]
+struct HookHandle {
+    remove: Gil<Cell<Option<Box<dyn Fn()>>>>,
+    #[pyo3(get)]
+    id: u64,
+}
+#[pymethods]
+impl HookHandle {
+    fn remove(&self) {
+        if let Some(f) = self.remove.take() {
+            f();
+        }
+    }
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+    #[pyo3(signature = (*_args))]
+    fn __exit__(&self, _args: &Bound<'_, PyTuple>) {
+        self.remove();
+    }
+}
+
+fn handle(py: Python<'_>, node: Rc<Node>, id: u64) -> PyResult<Py<PyAny>> {
+    let remove: Box<dyn Fn()> = Box::new(move || {
+        let mut h = node.hooks_mut();
+        h.tensor.retain(|h| h.1 != id);
+        h.pre.retain(|h| h.0 != id);
+        h.post.retain(|h| h.0 != id);
+    });
+    Ok(Py::new(py, HookHandle { remove: Gil(Cell::new(Some(remove))), id })?.into_any())
+}
+
+/// The getter of `Tensor.grad_fn`.
+pub fn grad_fn(py: Python<'_>, t: &Tensor) -> PyResult<Py<PyAny>> {
+    match t.grad_fn() {
+        Some((node, _)) if node.is_accumulator() => Ok(py.None()),
+        Some((node, _)) => Ok(Py::new(py, PyNode { node: Gil(node) })?.into_any()),
+        None => Ok(py.None()),
+    }
+}
+
+/// Calls `hook(grad)` whenever the tensor's gradient is computed.
+#[pyfunction]
+fn _register_hook(py: Python<'_>, tensor: Arg, hook: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    let t = tensor.0;
+    let Some(Edge { node, output }) = t.gradient_edge() else {
+        return Err(PyRuntimeError::new_err("cannot register a hook on a tensor that doesn't require gradient"));
+    };
+    let id = next_hook_id();
+    let hook: autograd::Hook = Rc::new(move |g: &Tensor| {
+        convert::callback(|py| {
+            let r = hook.call1(py, (wrap(py, g.clone())?,))?;
+            opt_tensor(r.bind(py))
+        })
+    });
+    node.hooks_mut().tensor.push((output, id, hook));
+    handle(py, node, id)
+}
+
+/// Calls `hook(tensor)` after its gradient was accumulated.
+#[pyfunction]
+fn _register_post_accumulate_grad_hook(py: Python<'_>, tensor: Bound<'_, PyAny>, hook: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    let t = tensor_of(&tensor)?;
+    if !t.requires_grad() {
+        return Err(PyRuntimeError::new_err("cannot register a hook on a tensor that doesn't require gradient"));
+    }
+    if !t.is_leaf() {
+        return Err(PyRuntimeError::new_err("post accumulate grad hooks cannot be registered on non-leaf tensors"));
+    }
+    let id = next_hook_id();
+    let weak = py.import("weakref")?.getattr("ref")?.call1((&tensor,))?.unbind();
+    let meta = t.meta_or_new().clone();
+    meta.add_post_accumulate(id, Rc::new(move || {
+        convert::callback(|py| {
+            let t = weak.call0(py)?;
+            if !t.is_none(py) {
+                hook.call1(py, (t,))?;
+            }
+            Ok(())
+        })
+    }));
+    let meta = Rc::downgrade(&meta);
+    let remove: Box<dyn Fn()> = Box::new(move || {
+        if let Some(m) = meta.upgrade() {
+            m.remove_post_accumulate(id);
+        }
+    });
+    Ok(Py::new(py, HookHandle { remove: Gil(Cell::new(Some(remove))), id })?.into_any())
+}
+
+/// A saved tensor with its version: `unpack()` raises if it was written to since.
+#[pyclass(name = "_SavedVariable", frozen)]
+struct PySaved {
+    tensor: Gil<Tensor>,
+    version: u32,
+}
+#[pymethods]
+impl PySaved {
+    fn unpack(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let now = self.tensor.version();
+        if now != self.version {
+            return Err(PyRuntimeError::new_err(format!(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: \
+                 [torch.{}Tensor {}] is at version {now}; expected version {} instead. Hint: enable anomaly detection to \
+                 find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True).",
+                self.tensor.dtype().scalar_name(),
+                crate::shape::list(self.tensor.sizes()),
+                self.version
+            )));
+        }
+        wrap(py, self.tensor.0.clone())
+    }
+}
+
+#[pyfunction]
+fn _save_variable(tensor: Arg, is_output: bool) -> PySaved {
+    // An output is kept without its node, or the node would own itself.
+    let version = tensor.0.version();
+    let tensor = if is_output { tensor.0.detach() } else { tensor.0 };
+    PySaved { tensor: Gil(tensor), version }
+}
+
+/// Makes one node, whose backward is a Python callable, the maker of `outputs`.
+#[pyfunction]
+fn _attach_python_node(
+    outputs: Vec<Arg>,
+    inputs: Vec<Bound<'_, PyAny>>,
+    backward: Py<PyAny>,
+    name: String,
+) -> PyResult<bool> {
+    let mut tensors = Vec::new();
+    for i in &inputs {
+        tensors.push(opt_tensor(i)?);
+    }
+    let flat: Vec<&Tensor> = tensors.iter().flatten().collect();
+    if !autograd::needs_grad(&flat) {
+        return Ok(false);
+    }
+    let edges = tensors.iter().map(|t| t.as_ref().and_then(|t| t.gradient_edge())).collect();
+    let run = move |g: &Grads| -> crate::error::Result<GradVec> {
+        convert::callback(|py| {
+            let r = backward.call1(py, (grad_tuple(py, g.grads)?,))?;
+            let r = r.bind(py);
+            match grads_from(r) {
+                Ok(Some(v)) => Ok(v),
+                Ok(None) => Ok(smallvec::smallvec![None]),
+                Err(_) => Err(PyTypeError::new_err(format!(
+                    "expected Variable or None (got {})",
+                    convert::type_name(r)
+                ))),
+            }
+        })
+    };
+    let node = Node::with_edges(name, edges, true, Rc::new(run));
+    for (i, out) in outputs.iter().enumerate() {
+        node.add_output(&out.0);
+        if out.0.dtype().is_differentiable() {
+            if out.0.view_of().is_some() && !out.0.is_leaf() {
+                continue;
+            }
+            out.0.set_grad_fn(node.clone(), i as u32);
+        }
+    }
+    Ok(true)
+}
+
+thread_local! {
+    /// Classes seen as arguments and whether they override; each is kept alive so that its address stays its own.
+    static OVERRIDES: RefCell<Vec<(usize, bool)>> = const { RefCell::new(Vec::new()) };
+}
+/// Classes remembered; more are looked up anew each time.
+const REMEMBERED: usize = 256;
+
+/// Whether a class overrides `__torch_function__`.
+///
+/// # Safety
+/// `t` is a live type object and the GIL is held.
+pub unsafe fn overrides_torch_function(py: Python<'_>, t: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Most arguments are numbers, tuples and None: built-in types have nothing to say.
+        if ffi::PyType_GetFlags(t) & ffi::Py_TPFLAGS_HEAPTYPE == 0 {
+            return false;
+        }
+        let known = OVERRIDES.with(|o| o.borrow().iter().find(|o| o.0 == t as usize).map(|o| o.1));
+        if let Some(known) = known {
+            return known;
+        }
+        let class: Bound<'_, PyAny> = Bound::from_borrowed_ptr(py, t as Object);
+        let overrides = defines_override(&class).unwrap_or(false);
+        OVERRIDES.with(|o| {
+            let mut o = o.borrow_mut();
+            if o.len() < REMEMBERED {
+                ffi::Py_INCREF(t as Object);
+                o.push((t as usize, overrides));
+            }
+        });
+        overrides
+    }
+}
+
+/// The first class in the resolution order that has its own `__torch_function__` decides: the base tensor's does nothing,
+/// nor does `_disabled_torch_function_impl`.
+fn defines_override(class: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = class.py();
+    for c in class.getattr("__mro__")?.try_iter()? {
+        let c = c?;
+        if c.as_ptr() == tensor_type() as Object {
+            return Ok(false);
+        }
+        let own = c.getattr("__dict__")?;
+        if own.contains("__torch_function__")? {
+            let disabled = py.import("rtorch._C")?.getattr("_disabled_torch_function_impl")?;
+            return Ok(!own.get_item("__torch_function__")?.is(&disabled));
+        }
+    }
+    Ok(false)
+}
+
+/// Set as `__torch_function__` by subclasses that want to be treated as plain tensors.
+#[pyfunction]
+#[pyo3(signature = (func, types, args=None, kwargs=None))]
+fn _disabled_torch_function_impl(
+    func: &Bound<'_, PyAny>,
+    types: &Bound<'_, PyAny>,
+    args: Option<&Bound<'_, PyTuple>>,
+    kwargs: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Py<PyAny>> {
+    let _ = types;
+    let empty = PyTuple::empty(func.py());
+    func.call(args.unwrap_or(&empty), kwargs).map(Bound::unbind)
+}
+
+/// Hands a call to `__torch_function__`; None where the class disabled it.
+pub fn call_torch_function(
+    py: Python<'_>,
+    name: &str,
+    method: bool,
+    owner: Object,
+    given: &[Object],
+    keywords: &[(&str, Object)],
+) -> PyResult<Option<Py<PyAny>>> {
+    let torch = py.import("rtorch")?;
+    let f = if method {
+        torch.getattr("Tensor")?.getattr(name)?
+    } else {
+        match torch.getattr(name) {
+            Ok(f) => f,
+            Err(_) => torch.getattr("nn")?.getattr("functional")?.getattr(name)?,
+        }
+    };
+    // SAFETY: live objects under the GIL.
+    let objects: Vec<Bound<'_, PyAny>> = given.iter().map(|o| unsafe { Bound::from_borrowed_ptr(py, *o) }).collect();
+    let kwargs = PyDict::new(py);
+    for (k, o) in keywords {
+        // SAFETY: as above.
+        kwargs.set_item(k, unsafe { Bound::from_borrowed_ptr(py, *o) })?;
+    }
+    let types = PyTuple::new(py, objects.iter().map(|o| o.get_type()).collect::<Vec<_>>())?;
+    // SAFETY: as above.
+    let owner: Bound<'_, PyAny> = unsafe { Bound::from_borrowed_ptr(py, owner) };
+    let r = owner
+        .get_type()
+        .getattr("__torch_function__")?
+        .call1((f, types, PyTuple::new(py, objects)?, kwargs))?;
+    if r.is(py.NotImplemented().bind(py)) {
+        return Err(PyTypeError::new_err(format!(
+            "no implementation found for 'torch.{name}' on types that implement __torch_function__"
+        )));
+    }
+    Ok(Some(r.unbind()))
+}
+
+/// As `call_torch_function` for `a + b`.
+pub fn operator_override(py: Python<'_>, name: &str, a: Object, b: Object, in_place: bool) -> PyResult<Object> {
+    let name = if in_place { format!("{name}_") } else { name.to_string() };
+    // SAFETY: live objects under the GIL.
+    let owner = unsafe {
+        if overrides_torch_function(py, ffi::Py_TYPE(a)) && ffi::Py_TYPE(a) != tensor_type() { a } else { b }
+    };
+    match call_torch_function(py, &name, true, owner, &[a, b], &[])? {
+        Some(o) => Ok(o.into_ptr()),
+        None => Err(PyTypeError::new_err(name)),
+    }
+}
+
+/// For code that wants a row by name.
+#[pyfunction]
+fn _has_op(name: &str) -> bool {
+    bind::find(name).is_some()
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyNode>()?;
+    m.add_class::<HookHandle>()?;
+    m.add_class::<PySaved>()?;
+    m.add_function(wrap_pyfunction!(is_grad_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(_set_grad_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(is_inference_mode_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(_set_inference_mode, m)?)?;
+    m.add_function(wrap_pyfunction!(is_anomaly_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(_set_anomaly_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(_run_backward, m)?)?;
+    m.add_function(wrap_pyfunction!(_register_hook, m)?)?;
+    m.add_function(wrap_pyfunction!(_register_post_accumulate_grad_hook, m)?)?;
+    m.add_function(wrap_pyfunction!(_save_variable, m)?)?;
+    m.add_function(wrap_pyfunction!(_attach_python_node, m)?)?;
+    m.add_function(wrap_pyfunction!(_has_op, m)?)?;
+    m.add_function(wrap_pyfunction!(_disabled_torch_function_impl, m)?)?;
+    Ok(())
+}
