@@ -18,7 +18,7 @@ use crate::tensor::Tensor;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
@@ -169,10 +169,7 @@ fn parse(
     let skip = method as usize;
     // `x.view(2, 3)`: all positional arguments are one list when the only positional parameter is a list of ints.
     let lone_list = s.positional == skip + 1 && matches!(s.params[skip].ty, Type::Ints(None));
-    let spread = lone_list
-        && given.len() > skip
-        && convert::argument(&s.params[skip], bound(py, &given[skip]))?.is_none()
-        && !bound(py, &given[skip]).is_none();
+    let spread = lone_list && given.len() > skip && convert::index(bound(py, &given[skip])).is_some();
     if spread {
         if skip == 1 {
             match convert::argument(&s.params[0], bound(py, &given[0]))? {
@@ -180,14 +177,16 @@ fn parse(
                 None => return Ok(Err(Refused::BadType(0, Some(1), convert::type_name(bound(py, &given[0]))))),
             }
         }
-        let items: Vec<&Bound<'_, PyAny>> = given[skip..].iter().map(|o| bound(py, o)).collect();
-        let list = PyTuple::new(py, items)?;
-        match convert::argument(&s.params[skip], list.as_any())? {
-            Some(a) => out.push(a),
-            None => {
-                return Ok(Err(Refused::BadType(skip, Some(1), convert::type_name(bound(py, &given[skip])))));
+        let mut list: SmallVec<[i64; 6]> = SmallVec::new();
+        for o in &given[skip..] {
+            match convert::index(bound(py, o)) {
+                Some(i) => list.push(i?),
+                None => {
+                    return Ok(Err(Refused::BadType(skip, Some(1), convert::type_name(bound(py, &given[skip])))));
+                }
             }
         }
+        out.push(Arg::Ints(list));
     } else if given.len() > s.positional {
         return Ok(Err(Refused::TooMany));
     }
