@@ -129,9 +129,9 @@ impl Pointwise {
     }
 
     fn device(&self, ins: &[&Tensor], out: Option<&Tensor>) -> Result<crate::device::Device> {
-        // 0-d CPU tensors may join operands of a device.
+        // 0-d CPU tensors may join operands of a device; 0-d tensors of a device may not join those of the CPU.
         let mut device = out.map(|t| t.device());
-        for t in ins.iter().filter(|t| t.ndim() > 0) {
+        for t in ins.iter().filter(|t| t.ndim() > 0 || !t.device().is_cpu()) {
             match device {
                 None => device = Some(t.device()),
                 Some(d) => crate::check!(
