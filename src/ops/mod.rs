@@ -8,7 +8,9 @@ pub mod schema;
 pub mod binary;
 pub mod copy;
 pub mod create;
+pub mod facts;
 pub mod index;
+pub mod join;
 pub mod matmul;
 pub mod random;
 pub mod reduce;
@@ -70,7 +72,8 @@ pub struct OpDef {
 
 /// The rows of every family.
 pub static TABLES: &[&[&OpDef]] =
-    &[unary::ROWS, binary::ROWS, copy::ROWS, reduce::ROWS, view::ROWS, create::ROWS, matmul::ROWS, random::ROWS, index::ROWS];
+    &[unary::ROWS, binary::ROWS, copy::ROWS, reduce::ROWS, view::ROWS, create::ROWS, matmul::ROWS, random::ROWS, index::ROWS,
+      facts::ROWS, join::ROWS];
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static OpDef> {

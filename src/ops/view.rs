@@ -45,6 +45,65 @@ impl Tensor {
         Ok(self.view_with(sizes, strides))
     }
 
+    /// The same bytes as elements of another dtype; the last axis shrinks or grows where their sizes differ.
+    pub fn view_dtype(&self, dtype: DType) -> Result<Tensor> {
+        let (from, to) = (self.dtype().size(), dtype.size());
+        let n = self.ndim();
+        let mut sizes: Sizes = SmallVec::from_slice(self.sizes());
+        let mut strides: Strides = SmallVec::from_slice(self.strides());
+        let mut offset = self.offset();
+        if self.dtype() == dtype {
+            return self.alias();
+        }
+        if from != to {
+            let why = || {
+                format!("to view {} as {} (different element sizes)", self.dtype().scalar_name(), dtype.scalar_name())
+            };
+            crate::check!(n > 0, Runtime, "self.dim() cannot be 0 {}", why());
+            crate::check!(
+                strides[n - 1] == 1,
+                Runtime,
+                "self.stride(-1) must be 1 {}, but got {}",
+                why(),
+                strides[n - 1]
+            );
+            if from > to {
+                let ratio = from / to;
+                sizes[n - 1] *= ratio;
+                strides[..n - 1].iter_mut().for_each(|s| *s *= ratio as isize);
+                offset *= ratio;
+            } else {
+                let ratio = to / from;
+                crate::check!(
+                    sizes[n - 1] % ratio == 0,
+                    Runtime,
+                    "self.size(-1) must be divisible by {ratio} {}, but got {}",
+                    why(),
+                    sizes[n - 1]
+                );
+                crate::check!(
+                    offset % ratio == 0,
+                    Runtime,
+                    "self.storage_offset() must be divisible by {ratio} {}, but got {offset}",
+                    why()
+                );
+                for (d, s) in strides[..n - 1].iter_mut().enumerate() {
+                    crate::check!(
+                        *s % ratio as isize == 0,
+                        Runtime,
+                        "self.stride({d}) must be divisible by {ratio} {}, but got {s}",
+                        why()
+                    );
+                    *s /= ratio as isize;
+                }
+                sizes[n - 1] /= ratio;
+                offset /= ratio;
+            }
+        }
+        // SAFETY: the same bytes, cut at multiples of the new element size.
+        Ok(unsafe { self.view_as_dtype(offset, sizes, strides, dtype, ViewKind::Plain) })
+    }
+
     fn view_with(&self, sizes: Sizes, strides: Strides) -> Tensor {
         let old = as_i64(self.sizes());
         // SAFETY: the strides reach the same elements as before.
@@ -578,6 +637,25 @@ op! {
     /// Returns the same elements in another shape or, with a dtype, the same bytes as other elements; never copies.
     view__, in [METHOD] {
         "(Tensor input, int[] size) -> Tensor" => |a| a.tensor(0).view(a.ints(1)),
+        "(Tensor input, ScalarType dtype) -> Tensor" => |a| { let t = a.tensor(0); t.view_dtype(a.dtype(1).unwrap_or(t.dtype())) },
+    }
+}
+op! {
+    /// Returns a view with the sizes of `other`.
+    view_as, in [METHOD] {
+        "(Tensor input, Tensor other) -> Tensor" => |a| a.tensor(0).view(&as_i64(a.tensor(1).sizes())),
+    }
+}
+op! {
+    /// Returns the same elements in the sizes of `other`.
+    reshape_as, in [METHOD] {
+        "(Tensor input, Tensor other) -> Tensor" => |a| a.tensor(0).reshape(&as_i64(a.tensor(1).sizes())),
+    }
+}
+op! {
+    /// Broadcasts to the sizes of `other` without copying.
+    expand_as, in [METHOD] {
+        "(Tensor input, Tensor other) -> Tensor" => |a| a.tensor(0).expand(&as_i64(a.tensor(1).sizes())),
     }
 }
 op! {
@@ -680,6 +758,6 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &view__::DEF, &reshape::DEF, &expand::DEF, &permute::DEF, &transpose::DEF, &t::DEF, &select::DEF, &narrow::DEF,
+    &view__::DEF, &view_as::DEF, &reshape_as::DEF, &expand_as::DEF, &reshape::DEF, &expand::DEF, &permute::DEF, &transpose::DEF, &t::DEF, &select::DEF, &narrow::DEF,
     &unsqueeze::DEF, &squeeze::DEF, &as_strided::DEF, &view_as_real::DEF, &view_as_complex::DEF, &real::DEF, &imag::DEF,
 ];

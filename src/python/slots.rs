@@ -291,8 +291,7 @@ unsafe extern "C" fn iterate(o: Object) -> Object {
             if t.ndim() == 0 {
                 return Err(PyTypeError::new_err("iteration over a 0-d tensor"));
             }
-            let items: Result<Vec<Tensor>> = (0..t.sizes()[0] as i64).map(|i| t.select(0, i)).collect();
-            let items = items.map_err(|e| to_py(py, e))?;
+            let items = crate::ops::join::unbind(t, 0).map_err(|e| to_py(py, e))?;
             let list = items.into_iter().map(|t| wrap(py, t)).collect::<PyResult<Vec<_>>>()?;
             Ok(PyTuple::new(py, list)?.try_iter()?.into_ptr())
         })
