@@ -111,7 +111,7 @@ fn fit(node: &Node, index: usize, edge: &Edge, g: Tensor) -> Result<Tensor> {
             ok,
             Runtime,
             "Function {} returned an invalid gradient at index {index} - got {} but expected shape compatible with {}",
-            node.name(),
+            node.display_name(),
             shape::list(g.sizes()),
             shape::list(&meta.sizes)
         );
@@ -329,7 +329,7 @@ fn step(node: &Rc<Node>, mut grads: GradVec, task: &mut Task, options: &Options)
                 })?,
                 None => false,
             };
-            crate::check!(!bad, Runtime, "Function '{}' returned nan values in its {i}th output.", node.name());
+            crate::check!(!bad, Runtime, "Function '{}' returned nan values in its {i}th output.", node.display_name());
         }
     }
     let edges = node.edges();
@@ -337,7 +337,7 @@ fn step(node: &Rc<Node>, mut grads: GradVec, task: &mut Task, options: &Options)
         out.len() <= edges.len(),
         Runtime,
         "Function {} returned an invalid number of gradients - got {} but expected {}",
-        node.name(),
+        node.display_name(),
         out.len(),
         edges.len()
     );

@@ -68,7 +68,7 @@ pub fn check(t: &Tensor, needs_grad: bool) -> Result<()> {
                      tracked)."
                 }
             };
-            let maker = t.grad_fn().map(|(n, i)| format!("Output {i} of {} is", n.name()));
+            let maker = t.grad_fn().map(|(n, i)| format!("Output {i} of {} is", n.display_name()));
             crate::bail!(Runtime, "{} a view and is being modified inplace. {reason}", maker.as_deref().unwrap_or("This tensor is"));
         }
     }
