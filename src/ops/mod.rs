@@ -5,15 +5,22 @@ pub mod args;
 pub mod declare;
 pub mod schema;
 
+pub mod activation;
 pub mod binary;
+pub mod bitwise;
+pub mod blend;
+pub mod compare;
+pub mod complex;
 pub mod copy;
 pub mod create;
+pub mod elementary;
 pub mod facts;
 pub mod index;
 pub mod join;
 pub mod matmul;
 pub mod random;
 pub mod reduce;
+pub mod special;
 pub mod unary;
 pub mod view;
 
@@ -71,9 +78,27 @@ pub struct OpDef {
 }
 
 /// The rows of every family.
-pub static TABLES: &[&[&OpDef]] =
-    &[unary::ROWS, binary::ROWS, copy::ROWS, reduce::ROWS, view::ROWS, create::ROWS, matmul::ROWS, random::ROWS, index::ROWS,
-      facts::ROWS, join::ROWS];
+#[rustfmt::skip]
+pub static TABLES: &[&[&OpDef]] = &[
+    unary::ROWS,
+    elementary::ROWS,
+    binary::ROWS,
+    bitwise::ROWS,
+    compare::ROWS,
+    blend::ROWS,
+    complex::ROWS,
+    activation::ROWS,
+    special::ROWS,
+    copy::ROWS,
+    reduce::ROWS,
+    view::ROWS,
+    create::ROWS,
+    matmul::ROWS,
+    random::ROWS,
+    index::ROWS,
+    facts::ROWS,
+    join::ROWS,
+];
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static OpDef> {
