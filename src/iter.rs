@@ -403,3 +403,56 @@ impl SendPtr {
         self.0 as *mut T
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Device;
+
+    fn ramp(sizes: &[usize]) -> Tensor {
+        let n: usize = sizes.iter().product();
+        let values: Vec<f32> = (0..n).map(|i| i as f32).collect();
+        Tensor::from_slice_shaped(&values, sizes).unwrap()
+    }
+
+    #[test]
+    fn axes_collapse_to_one_run() {
+        let s = |v: &[isize]| SmallVec::from_slice(v);
+        let l = Loop::new(&[2, 3, 4], &[s(&[48, 16, 4]), s(&[48, 16, 4])]);
+        assert_eq!(l.sizes.as_slice(), &[24]);
+        let l = Loop::new(&[2, 3, 4], &[s(&[48, 16, 4]), s(&[0, 16, 4])]);
+        assert_eq!(l.sizes.as_slice(), &[12, 2]);
+    }
+
+    #[test]
+    fn broadcast_strided_and_cast_operands_agree_with_loops() {
+        // Sizes around the staging block, so that whole and partial blocks are met.
+        for n in [1, 3, 255, 256, 257, 600] {
+            let a = ramp(&[3, n]);
+            let b = ramp(&[n, 3]).t().unwrap();
+            let c = ramp(&[n]).to_dtype(DType::I32).unwrap();
+            let got = a.add(&b).unwrap().mul(&c).unwrap().to_vec::<f32>().unwrap();
+            for r in 0..3 {
+                for i in 0..n {
+                    let want = ((r * n + i) as f32 + (i * 3 + r) as f32) * i as f32;
+                    assert_eq!(got[r * n + i], want, "row {r} column {i} of {n}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn in_place_over_an_overlapping_operand() {
+        let a = ramp(&[1000]);
+        a.add_assign(&a.clone()).unwrap();
+        assert_eq!(a.to_vec::<f32>().unwrap()[999], 1998.0);
+    }
+
+    #[test]
+    fn copies_fill_every_element() {
+        let x = ramp(&[4, 5]).t().unwrap();
+        let y = Tensor::zeros(&[5, 4], DType::F64, Device::Cpu).unwrap();
+        copy_cpu(&y, &x);
+        assert_eq!(y.to_vec::<f64>().unwrap()[1], 5.0);
+    }
+}
