@@ -359,7 +359,7 @@ def share_memory_(self):
     raise NotImplementedError("share_memory_() is not supported; send tensors between processes by pickling them")
 
 
-def type(self, dtype=None, non_blocking=False):
+def _type(self, dtype=None, non_blocking=False):
     """Returns the type's name, such as `torch.FloatTensor`, or the tensor converted to a dtype."""
     if dtype is None:
         return _legacy_name(self.dtype)
@@ -400,10 +400,11 @@ def _install():
         "numpy", "__array__", "__array_wrap__", "tolist", "data_ptr", "__dlpack__", "__dlpack_device__", "__deepcopy__",
         "__reduce_ex__", "as_subclass", "resize_", "resize_as_", "set_", "transpose_", "t_", "squeeze_", "unsqueeze_",
         "as_strided_", "is_inference", "cpu", "gpu", "cuda", "pin_memory", "is_pinned", "is_shared", "share_memory_",
-        "type", "storage", "untyped_storage", "__setstate__",
+        "storage", "untyped_storage", "__setstate__",
     ]  # fmt: skip
     for name in names:
         setattr(Tensor, name, globals()[name])
+    Tensor.type = _type
     Tensor.__format__ = _format
     Tensor.__array_priority__ = 1000
     Tensor.__torch_function__ = classmethod(__torch_function__)
