@@ -13,6 +13,7 @@ pub mod compare;
 pub mod complex;
 pub mod copy;
 pub mod create;
+pub mod einsum;
 pub mod elementary;
 pub mod facts;
 pub mod index;
@@ -94,6 +95,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     view::ROWS,
     create::ROWS,
     matmul::ROWS,
+    einsum::ROWS,
     random::ROWS,
     index::ROWS,
     facts::ROWS,
