@@ -168,7 +168,7 @@ const ONE: Scalar = Scalar::Int(1);
 const ZERO: Scalar = Scalar::Int(0);
 
 /// The C++ name of a dtype, as some of PyTorch's messages print it.
-fn c_name(d: DType) -> &'static str {
+pub(crate) fn c_name(d: DType) -> &'static str {
     match d {
         DType::Bool => "bool",
         DType::U8 => "unsigned char",

@@ -12,6 +12,7 @@ pub mod blend;
 pub mod compare;
 pub mod complex;
 pub mod copy;
+pub mod conv;
 pub mod create;
 pub mod einsum;
 pub mod elementary;
@@ -96,6 +97,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     create::ROWS,
     matmul::ROWS,
     einsum::ROWS,
+    conv::ROWS,
     random::ROWS,
     index::ROWS,
     facts::ROWS,
