@@ -6,6 +6,7 @@ pub mod complex;
 pub mod conv;
 pub mod element;
 pub mod gemm;
+pub mod index;
 pub mod int;
 pub mod isa;
 pub mod lanes;

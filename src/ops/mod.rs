@@ -7,6 +7,7 @@ pub mod schema;
 
 pub mod activation;
 pub mod binary;
+pub mod axis_index;
 pub mod bitwise;
 pub mod blend;
 pub mod compare;
@@ -14,14 +15,17 @@ pub mod complex;
 pub mod copy;
 pub mod conv;
 pub mod create;
+pub mod dropout;
 pub mod einsum;
 pub mod elementary;
 pub mod facts;
 pub mod index;
 pub mod join;
+pub mod mask;
 pub mod matmul;
 pub mod random;
 pub mod reduce;
+pub mod scatter;
 pub mod special;
 pub mod unary;
 pub mod view;
@@ -99,6 +103,10 @@ pub static TABLES: &[&[&OpDef]] = &[
     einsum::ROWS,
     conv::ROWS,
     random::ROWS,
+    scatter::ROWS,
+    mask::ROWS,
+    dropout::ROWS,
+    axis_index::ROWS,
     index::ROWS,
     facts::ROWS,
     join::ROWS,
