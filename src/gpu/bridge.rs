@@ -9,8 +9,10 @@ use super::device::{encode, gpu, lock};
 use super::elementwise::{self, Map};
 use super::index::{self, Move};
 use super::matmul as product;
+use super::optim;
 use super::random::{self as draws, Law};
 use super::reduce::{Fold, Reduction, reduce};
+use crate::cpu::optim::{adam, sgd};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Kind, Result};
@@ -344,6 +346,29 @@ pub fn matmul(
         number(class, alpha),
         number(class, beta),
     )?)
+}
+
+/// One step of SGD over float32 tensors of one shape.
+pub fn sgd(
+    o: &sgd::Options,
+    param: &Tensor,
+    grad: &Tensor,
+    buffer: Option<&Tensor>,
+    first: bool,
+) -> Result<()> {
+    let buffer = buffer.map(|b| operand("sgd", b)).transpose()?;
+    let (param, grad) = (operand("sgd", param)?, operand("sgd", grad)?);
+    Ok(optim::sgd(o, &param, &grad, buffer.as_ref(), first)?)
+}
+
+/// One step of Adam over parameter, gradient, first and second moment, and with AMSGrad the greatest second moment.
+pub fn adam(o: &adam::Options, tensors: &[&Tensor], count: f64) -> Result<()> {
+    let operands: SmallVec<[Operand<'_>; 5]> = tensors
+        .iter()
+        .map(|t| operand("adam", t))
+        .collect::<Result<_>>()?;
+    let refs: SmallVec<[&Operand<'_>; 5]> = operands.iter().collect();
+    Ok(optim::adam(o, &refs, count)?)
 }
 
 /// Writes `start + i * step`.
