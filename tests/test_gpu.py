@@ -124,6 +124,33 @@ def test_reductions():
     close((ints > 5).gpu().sum(), (ints > 5).sum())
 
 
+def test_indexing():
+    x = rtorch.arange(60).reshape(3, 4, 5).to(rtorch.float32)
+    there = x.gpu()
+    rows, cols = rtorch.tensor([2, 0, -1]), rtorch.tensor([[1], [3]])
+    for take in (
+        lambda t: t[rows.to(t.device)],
+        lambda t: t[:, rows.to(t.device)],
+        lambda t: t[rows.to(t.device), cols.to(t.device)],
+        lambda t: t[rows.to(t.device), :, cols.to(t.device)],
+        lambda t: t.transpose(0, 2)[cols.to(t.device), 1],
+        lambda t: t[t > 30],
+        lambda t: t[rows],
+    ):
+        close(take(there), take(x))
+    for t in (x, there):
+        t[rows.to(t.device), 1] = -1.0
+        t[t > 50] = 0
+        t.index_put_((rtorch.tensor([0, 0, 0]).to(t.device),), rtorch.ones(4, 5).to(t.device), accumulate=True)
+    close(there, x)
+    grads = []
+    for device in ("cpu", "gpu"):
+        table = x.detach().to(device).requires_grad_()
+        (table[rows.to(device)] * 2).sum().backward()
+        grads.append(table.grad)
+    close(grads[1], grads[0])
+
+
 def test_products():
     (a, b, bias), (da, db, dbias) = both(rtorch.randn(65, 33), rtorch.randn(33, 70), rtorch.randn(70))
     close(da @ db, a @ b, atol=1e-5)
@@ -156,7 +183,7 @@ def test_gradients():
     w, x = rtorch.randn(5, 4), rtorch.randn(8, 5)
     grads = []
     for device in ("cpu", "gpu"):
-        leaf = w.to(device).requires_grad_()
+        leaf = w.detach().to(device).requires_grad_()
         f(leaf, x.to(device)).backward()
         grads.append(leaf.grad)
     close(grads[1], grads[0], atol=1e-5)

@@ -22,8 +22,8 @@ mod testing;
 mod wgsl;
 
 pub use bridge::{
-    adam, arange, arg_extreme, by_index, copy, elem_of, fill, fold, manual_seed, matmul,
-    new_storage, pointwise, random, sgd, with_generator,
+    adam, arange, arg_extreme, by_index, by_indices, copy, elem_of, fill, fold, manual_seed,
+    matmul, new_storage, pointwise, random, sgd, with_generator,
 };
 pub use device::{Gpu, gpu, is_available};
 pub use index::Move;
