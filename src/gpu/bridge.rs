@@ -9,8 +9,10 @@ use super::device::{encode, gpu, lock};
 use super::elementwise::{self, Map};
 use super::index::{self, Move};
 use super::matmul as product;
+use super::optim;
 use super::random::{self as draws, Law};
 use super::reduce::{Fold, Reduction, reduce};
+use crate::cpu::optim::{adam, sgd};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Kind, Result};
@@ -303,6 +305,85 @@ pub fn by_index(
     Ok(index::by_index(op, how, &base, dim, &index, &moved)?)
 }
 
+/// Moves elements between `moved`, contiguous, and the places of `x` that index tensors give: `indices` are (axis, int64
+/// tensor of `count` contiguous elements), the other axes stand in `before` and `after` them. An index out of range reads
+/// zero and writes nothing: a check would have to wait for the device.
+pub fn by_indices(
+    how: Move,
+    x: &Tensor,
+    (before, indices, after): (&[usize], &[(usize, Tensor)], &[usize]),
+    count: usize,
+    moved: &Tensor,
+) -> Result<()> {
+    let op = "index";
+    let at = Tensor::zeros(&[count], DType::I64, x.device())?;
+    let mut extent = 1;
+    for (d, t) in indices {
+        let (n, stride) = (x.sizes()[*d], x.strides()[*d]);
+        crate::check!(
+            stride >= 0,
+            NotImplemented,
+            "\"index\" of a flipped tensor is not implemented on gpu"
+        );
+        extent += n.saturating_sub(1) * stride as usize;
+        let t = t.reshape_to(&[count])?;
+        let map = Map {
+            name: op,
+            expr: "select(at + select(i, i + n, i < 0) * stride, -4611686018427387904, i < -n || i >= n || at < 0)",
+            names: &["at", "i"],
+            compute: Class::I64,
+            condition: false,
+            masked: false,
+            scalars: &[
+                ("n", Number::I(n as i64)),
+                ("stride", Number::I(stride as i64)),
+            ],
+        };
+        let to = operand(op, &at)?;
+        elementwise::elementwise(&map, &to, &[to, operand(op, &t)?])?;
+    }
+    let (from, places) = (operand(op, x)?, operand(op, &at)?);
+    let (mut dims, mut base_strides, mut place_strides, mut moved_dims) =
+        (Sizes::new(), Strides::new(), Strides::new(), Sizes::new());
+    let mut axis = |dim: usize, stride: isize, place: isize, size: usize| {
+        dims.push(dim);
+        base_strides.push(stride);
+        place_strides.push(place);
+        moved_dims.push(size);
+    };
+    for &d in before {
+        axis(x.sizes()[d], x.strides()[d], 0, x.sizes()[d]);
+    }
+    axis(extent, 1, 1, count);
+    for &d in after {
+        axis(x.sizes()[d], x.strides()[d], 0, x.sizes()[d]);
+    }
+    let base = Operand {
+        dims: &dims,
+        strides: &base_strides,
+        ..from
+    };
+    let places = Operand {
+        dims: &moved_dims,
+        strides: &place_strides,
+        ..places
+    };
+    let moved_strides = contiguous_strides(&moved_dims);
+    let moved = Operand {
+        dims: &moved_dims,
+        strides: &moved_strides,
+        ..operand(op, moved)?
+    };
+    Ok(index::by_index(
+        op,
+        how,
+        &base,
+        before.len(),
+        &places,
+        &moved,
+    )?)
+}
+
 /// Writes where the greatest (or least) element along `dims` of `x` lies into `out`, whose sizes leave them out or keep
 /// them as 1.
 pub fn arg_extreme(
@@ -344,6 +425,29 @@ pub fn matmul(
         number(class, alpha),
         number(class, beta),
     )?)
+}
+
+/// One step of SGD over float32 tensors of one shape.
+pub fn sgd(
+    o: &sgd::Options,
+    param: &Tensor,
+    grad: &Tensor,
+    buffer: Option<&Tensor>,
+    first: bool,
+) -> Result<()> {
+    let buffer = buffer.map(|b| operand("sgd", b)).transpose()?;
+    let (param, grad) = (operand("sgd", param)?, operand("sgd", grad)?);
+    Ok(optim::sgd(o, &param, &grad, buffer.as_ref(), first)?)
+}
+
+/// One step of Adam over parameter, gradient, first and second moment, and with AMSGrad the greatest second moment.
+pub fn adam(o: &adam::Options, tensors: &[&Tensor], count: f64) -> Result<()> {
+    let operands: SmallVec<[Operand<'_>; 5]> = tensors
+        .iter()
+        .map(|t| operand("adam", t))
+        .collect::<Result<_>>()?;
+    let refs: SmallVec<[&Operand<'_>; 5]> = operands.iter().collect();
+    Ok(optim::adam(o, &refs, count)?)
 }
 
 /// Writes `start + i * step`.

@@ -407,7 +407,7 @@ mod tests {
         ];
         input.extend((0..4000).map(|i| (i as f32 - 2000.0) * 0.01));
         input.extend((0..2000).map(|i| 1.0 + (i as f32 - 1000.0) * 1e-4));
-        let cases: [(&str, Reference, f64); 14] = [
+        let cases: [(&str, Reference, f64); 21] = [
             ("exp(x)", f64::exp, 2.0),
             ("log(x)", f64::ln, 2.0),
             ("log1p(x)", f64::ln_1p, 3.0),
@@ -422,6 +422,13 @@ mod tests {
             ("sigmoid(x)", |x| 1.0 / (1.0 + (-x).exp()), 4.0),
             ("log2(x)", f64::log2, 4.0),
             ("exp2(x)", f64::exp2, 4.0),
+            ("sin(x)", f64::sin, 3.0),
+            ("cos(x)", f64::cos, 3.0),
+            ("tan(x)", f64::tan, 5.0),
+            ("atan(x)", f64::atan, 3.0),
+            ("asin(x)", f64::asin, 4.0),
+            ("acos(x)", f64::acos, 4.0),
+            ("erf(x)", libm::erf, 5.0),
         ];
         for (expr, reference, bound) in cases {
             let got = unary(expr, &input)?;

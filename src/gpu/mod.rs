@@ -11,6 +11,7 @@ pub mod elementwise;
 pub mod index;
 mod launch;
 pub mod matmul;
+mod optim;
 mod pipeline;
 mod pool;
 pub mod random;
@@ -21,8 +22,8 @@ mod testing;
 mod wgsl;
 
 pub use bridge::{
-    arange, arg_extreme, by_index, copy, elem_of, fill, fold, manual_seed, matmul, new_storage,
-    pointwise, random, with_generator,
+    adam, arange, arg_extreme, by_index, by_indices, copy, elem_of, fill, fold, manual_seed,
+    matmul, new_storage, pointwise, random, sgd, with_generator,
 };
 pub use device::{Gpu, gpu, is_available};
 pub use index::Move;

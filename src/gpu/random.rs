@@ -112,7 +112,7 @@ fn source(law: Law, elem: Elem) -> Source<'static> {
     let u = f32(a) * 2.3283064e-10 + 1.1641532e-10;
     let v = f32(b) * 1.4629180e-9 + 7.3145900e-10;
     let s = sqrt(-2.0 * rt_log(u));
-    return vec2<f32>(sin(v), cos(v)) * s;
+    return vec2<f32>(rt_sin(v), rt_cos(v)) * s;
 }
 
 fn draw(bits: vec4<u32>) -> vec4<f32> {

@@ -1,6 +1,7 @@
 //! Advanced indexing: reading and writing at positions that tensors give.
 
 use crate::autograd::{self, Grads, engine::grads, record};
+use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::cpu::index::Combine;
@@ -13,8 +14,8 @@ pub type Indices = SmallVec<[(usize, Tensor); 4]>;
 
 /// Positions of nonzero elements, one int64 row of coordinates per element.
 pub fn nonzero(x: &Tensor) -> Result<Tensor> {
-    x.need_cpu("nonzero")?;
-    let mask = autograd::no_grad(|| x.detach().to_dtype(DType::Bool)?.contiguous())?;
+    // The number of results depends on the values, so a device has to be waited for in any case.
+    let mask = autograd::no_grad(|| x.detach().to_dtype(DType::Bool)?.to_device(Device::Cpu)?.contiguous())?;
     let flags = mask.as_slice::<bool>()?;
     let count = flags.iter().filter(|&&b| b).count();
     let n = x.ndim();
@@ -32,7 +33,7 @@ pub fn nonzero(x: &Tensor) -> Result<Tensor> {
             index[d] = 0;
         }
     }
-    Tensor::from_slice_shaped(&out, &[count, n])
+    Tensor::from_slice_shaped(&out, &[count, n])?.to_device(x.device())
 }
 
 /// Masks become coordinates, all indices become int64 of one shape.
@@ -58,6 +59,13 @@ fn expand(x: &Tensor, indices: &[(usize, Tensor)]) -> Result<(Indices, Sizes)> {
         } else {
             out.push((*axis, t.detach().to_dtype(DType::I64)?));
         }
+    }
+    for (_, t) in out.iter_mut() {
+        // Indices on the CPU may select from a device.
+        if t.device().is_cpu() && !x.device().is_cpu() {
+            *t = t.to_device(x.device())?;
+        }
+        x.same_device(t)?;
     }
     let mut sizes = Sizes::new();
     for (_, t) in &out {
@@ -102,14 +110,39 @@ fn offsets(axes: &[(usize, isize)]) -> Vec<isize> {
     out
 }
 
-fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan> {
+/// The axes that are not indexed: those whose place in the result is before the indices', and those after.
+fn kept_axes(x: &Tensor, indices: &[(usize, Tensor)]) -> (SmallVec<[usize; 6]>, SmallVec<[usize; 6]>) {
     let indexed: SmallVec<[usize; 4]> = indices.iter().map(|i| i.0).collect();
     let adjacent = indexed.windows(2).all(|w| w[1] == w[0] + 1);
     let first = if adjacent { indexed.iter().copied().min().unwrap_or(0) } else { 0 };
-    let kept: SmallVec<[usize; 6]> = (0..x.ndim()).filter(|d| !indexed.contains(d)).collect();
+    (0..x.ndim()).filter(|d| !indexed.contains(d)).partition(|&d| d < first)
+}
+
+/// Moves elements between `moved` and the indexed places of a device tensor; returns the sizes of the result, for which
+/// `moved` is made.
+#[cfg(feature = "gpu")]
+fn on_device(
+    how: crate::gpu::Move,
+    x: &Tensor,
+    indices: &[(usize, Tensor)],
+    sizes: &[usize],
+    moved: impl FnOnce(&[usize]) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let (before, after) = kept_axes(x, indices);
+    let mut full: Sizes = before.iter().map(|&d| x.sizes()[d]).collect();
+    full.extend_from_slice(sizes);
+    full.extend(after.iter().map(|&d| x.sizes()[d]));
+    let moved = moved(&full)?;
+    let axes = (&before[..], indices, &after[..]);
+    crate::gpu::by_indices(how, x, axes, sizes.iter().product(), &moved)?;
+    Ok(moved)
+}
+
+fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan> {
+    let (before, after) = kept_axes(x, indices);
     let axis = |d: &usize| (x.sizes()[*d], x.strides()[*d]);
-    let before: SmallVec<[(usize, isize); 6]> = kept.iter().filter(|&&d| d < first).map(axis).collect();
-    let after: SmallVec<[(usize, isize); 6]> = kept.iter().filter(|&&d| d >= first).map(axis).collect();
+    let before: SmallVec<[(usize, isize); 6]> = before.iter().map(axis).collect();
+    let after: SmallVec<[(usize, isize); 6]> = after.iter().map(axis).collect();
     let count: usize = sizes.iter().product();
     let mut at = vec![0isize; count];
     let empty = before.iter().chain(&after).any(|a| a.0 == 0);
@@ -155,17 +188,26 @@ impl Plan {
     }
 }
 
-/// `x[indices]`.
-pub fn index(x: &Tensor, indices: &[(usize, Tensor)]) -> Result<Tensor> {
-    x.need_cpu("index")?;
-    let (indices, sizes) = autograd::no_grad(|| expand(x, indices))?;
-    let plan = plan(x, &indices, &sizes)?;
+fn read(x: &Tensor, indices: &Indices, sizes: &[usize]) -> Result<Tensor> {
+    #[cfg(feature = "gpu")]
+    if !x.device().is_cpu() {
+        let make = |sizes: &[usize]| Tensor::empty(sizes, x.dtype(), x.device());
+        return on_device(crate::gpu::Move::Gather, x, indices, sizes, make);
+    }
+    let plan = plan(x, indices, sizes)?;
     let out = Tensor::empty(&plan.sizes, x.dtype(), x.device())?;
     crate::dispatch_size!(x.dtype(), T => {
         let (src, dst) = (x.data_ptr() as *const T, out.data_ptr() as *mut T);
         // SAFETY: offsets were checked against the sizes; positions run over the result once.
         plan.each(|from, to, n| unsafe { std::ptr::copy_nonoverlapping(src.offset(from), dst.add(to), n) });
     });
+    Ok(out)
+}
+
+/// `x[indices]`.
+pub fn index(x: &Tensor, indices: &[(usize, Tensor)]) -> Result<Tensor> {
+    let (indices, sizes) = autograd::no_grad(|| expand(x, indices))?;
+    let out = read(x, &indices, &sizes)?;
     if autograd::needs_grad(&[x]) {
         let full: Sizes = SmallVec::from_slice(x.sizes());
         let keep = indices;
@@ -178,26 +220,34 @@ pub fn index(x: &Tensor, indices: &[(usize, Tensor)]) -> Result<Tensor> {
     Ok(out)
 }
 
+/// `values` broadcast to the sizes of an indexing result, contiguous.
+fn values_for(values: &Tensor, sizes: &[usize]) -> Result<Tensor> {
+    let fits = |s: &[usize]| shape::broadcast(sizes, s).is_ok_and(|b| b.as_slice() == sizes);
+    if fits(values.sizes()) {
+        return values.detach().expand_to(sizes)?.contiguous();
+    }
+    // Leading axes of size one may be dropped.
+    let lead = values.ndim().saturating_sub(sizes.len());
+    let droppable = values.sizes()[..lead].iter().all(|&n| n == 1);
+    let short: Vec<usize> = values.sizes()[lead..].to_vec();
+    crate::check!(
+        droppable && fits(&short),
+        Runtime,
+        "shape mismatch: value tensor of shape {} cannot be broadcast to indexing result of shape {}",
+        shape::list(values.sizes()),
+        shape::list(sizes)
+    );
+    values.detach().reshape_to(&short)?.expand_to(sizes)?.contiguous()
+}
+
 fn put_data(x: &Tensor, indices: &Indices, sizes: &[usize], values: &Tensor, accumulate: bool) -> Result<()> {
+    #[cfg(feature = "gpu")]
+    if !x.device().is_cpu() {
+        let how = if accumulate { crate::gpu::Move::Add } else { crate::gpu::Move::Scatter };
+        return on_device(how, x, indices, sizes, |sizes| values_for(&values.to_device(x.device())?, sizes)).map(drop);
+    }
     let plan = plan(x, indices, sizes)?;
-    let fits = shape::broadcast(&plan.sizes, values.sizes()).is_ok_and(|s| s == plan.sizes);
-    let values = if fits {
-        values.clone()
-    } else {
-        // Leading axes of size one may be dropped.
-        let lead = values.ndim().saturating_sub(plan.sizes.len());
-        let droppable = values.sizes()[..lead].iter().all(|&n| n == 1);
-        let short: Vec<usize> = values.sizes()[lead..].to_vec();
-        crate::check!(
-            droppable && shape::broadcast(&plan.sizes, &short).is_ok_and(|s| s == plan.sizes),
-            Runtime,
-            "shape mismatch: value tensor of shape {} cannot be broadcast to indexing result of shape {}",
-            shape::list(values.sizes()),
-            shape::list(&plan.sizes)
-        );
-        values.reshape_to(&short)?
-    };
-    let values = values.detach().expand_to(&plan.sizes)?.contiguous()?;
+    let values = values_for(values, &plan.sizes)?;
     if accumulate {
         crate::dispatch!(x.dtype(), T => {
             let (src, dst) = (values.data_ptr() as *const T, x.data_ptr() as *mut T);
@@ -228,7 +278,6 @@ pub fn add_elements<T: Combine>(a: T, b: T) -> T {
 
 /// Writes or adds values at positions of a copy of `x`.
 pub fn index_put(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accumulate: bool) -> Result<Tensor> {
-    x.need_cpu("index_put")?;
     crate::check!(
         x.dtype() == values.dtype(),
         Runtime,
@@ -267,7 +316,6 @@ pub fn index_put_(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accu
     autograd::inplace::check(x, grad)?;
     let values = &values.to_dtype(x.dtype())?;
     if !grad {
-        x.need_cpu("index_put_")?;
         let (indices, sizes) = expand(x, indices)?;
         put_data(x, &indices, &sizes, values, accumulate)?;
         x.bump();

@@ -840,6 +840,11 @@ fn _from_dlpack_capsule(py: Python<'_>, capsule: &Bound<'_, PyAny>) -> PyResult<
 
 #[pyfunction]
 fn _data_ptr(tensor: Arg) -> usize {
+    // Device memory has no host address; this number tells live tensors apart as an address does.
+    #[cfg(feature = "gpu")]
+    if let Some(buffer) = tensor.0.storage().gpu() {
+        return buffer.address() as usize + tensor.0.offset() * tensor.0.dtype().size();
+    }
     if tensor.0.numel() == 0 { 0 } else { tensor.0.data_ptr() as usize }
 }
 #[pyfunction]

@@ -3,6 +3,7 @@
 //! Each returns false, and has touched nothing, where a tensor is not one the kernels take; the tensor code of the
 //! optimizer in Python then does the step.
 
+use super::error::to_py;
 use super::object::Arg;
 use crate::cpu::optim::{Float, adagrad, adam, rmsprop, sgd};
 use crate::device::Device;
@@ -53,6 +54,18 @@ unsafe fn elements<'a, T>(t: &'a Tensor) -> &'a mut [T] {
     unsafe { std::slice::from_raw_parts_mut(t.data_ptr().cast::<T>(), n) }
 }
 
+/// Whether all tensors of a step are what the device's kernels take: contiguous float32 of the shape of their parameter.
+#[cfg(feature = "gpu")]
+fn on_device(columns: &[&[Arg]]) -> bool {
+    let fits = |t: &Tensor, p: &Tensor| {
+        !t.device().is_cpu() && t.dtype() == DType::F32 && t.is_contiguous() && t.sizes() == p.sizes()
+    };
+    let Some((params, others)) = columns.split_first() else { return false };
+    !params.is_empty() && params.iter().enumerate().all(|(i, p)| {
+        fits(&p.0, &p.0) && others.iter().all(|column| column.get(i).is_some_and(|t| fits(&t.0, &p.0)))
+    })
+}
+
 fn counts_fit(counts: &[Arg], params: usize) -> bool {
     counts.len() == params
         && counts.iter().all(|c| {
@@ -85,7 +98,7 @@ macro_rules! by_type {
         match $dtype {
             Some(DType::F32) => $run::<f32>($($arg),*),
             Some(_) => $run::<f64>($($arg),*),
-            None => return false,
+            None => return Ok(false),
         }
     };
 }
@@ -101,6 +114,7 @@ fn bump_all(columns: &[&[Arg]]) {
 #[pyfunction]
 #[allow(clippy::too_many_arguments)] // Python passes them by position.
 fn _fused_sgd(
+    py: Python<'_>,
     params: Vec<Arg>,
     grads: Vec<Arg>,
     buffers: Vec<Arg>,
@@ -111,11 +125,22 @@ fn _fused_sgd(
     weight_decay: f64,
     nesterov: bool,
     maximize: bool,
-) -> bool {
+) -> PyResult<bool> {
+    #[cfg(not(feature = "gpu"))]
+    let _ = py;
     let options = sgd::Options { lr, momentum, dampening, weight_decay, nesterov, maximize };
     let mut columns: Vec<&[Arg]> = vec![&params, &grads];
     if !buffers.is_empty() {
         columns.push(&buffers);
+    }
+    #[cfg(feature = "gpu")]
+    if on_device(&columns) {
+        for (i, (p, g)) in params.iter().zip(&grads).enumerate() {
+            let buffer = buffers.get(i).map(|b| &b.0);
+            crate::gpu::sgd(&options, &p.0, &g.0, buffer, first.contains(&i)).map_err(|e| to_py(py, e))?;
+        }
+        bump_all(&[&params, &buffers]);
+        return Ok(true);
     }
     fn run<T: Float>(o: &sgd::Options, p: &[Arg], g: &[Arg], b: &[Arg], first: &[usize]) {
         for (i, (p, g)) in p.iter().zip(g).enumerate() {
@@ -128,12 +153,13 @@ fn _fused_sgd(
     }
     by_type!(element_type(&columns), run(&options, &params, &grads, &buffers, &first));
     bump_all(&[&params, &buffers]);
-    true
+    Ok(true)
 }
 
 #[pyfunction]
 #[allow(clippy::too_many_arguments)] // Python passes them by position.
 fn _fused_adam(
+    py: Python<'_>,
     params: Vec<Arg>,
     grads: Vec<Arg>,
     exp_avgs: Vec<Arg>,
@@ -147,14 +173,25 @@ fn _fused_adam(
     weight_decay: f64,
     decoupled: bool,
     maximize: bool,
-) -> bool {
+) -> PyResult<bool> {
+    #[cfg(not(feature = "gpu"))]
+    let _ = py;
     let options = adam::Options { lr, beta1, beta2, eps, weight_decay, decoupled, maximize };
     let mut columns: Vec<&[Arg]> = vec![&params, &grads, &exp_avgs, &exp_avg_sqs];
     if !largest.is_empty() {
         columns.push(&largest);
     }
     if !counts_fit(&counts, params.len()) {
-        return false;
+        return Ok(false);
+    }
+    #[cfg(feature = "gpu")]
+    if on_device(&columns) {
+        for (i, count) in counts.iter().enumerate() {
+            let tensors: smallvec::SmallVec<[&Tensor; 5]> = columns.iter().map(|c| &c[i].0).collect();
+            crate::gpu::adam(&options, &tensors, count_up(&count.0)).map_err(|e| to_py(py, e))?;
+        }
+        bump_all(&[&params, &exp_avgs, &exp_avg_sqs, &largest]);
+        return Ok(true);
     }
     fn run<T: Float>(o: &adam::Options, columns: &[&[Arg]], counts: &[Arg]) {
         for (i, count) in counts.iter().enumerate() {
@@ -169,7 +206,7 @@ fn _fused_adam(
     }
     by_type!(element_type(&columns), run(&options, &columns, &counts));
     bump_all(&[&params, &exp_avgs, &exp_avg_sqs, &largest]);
-    true
+    Ok(true)
 }
 
 #[pyfunction]
@@ -187,7 +224,7 @@ fn _fused_rmsprop(
     weight_decay: f64,
     momentum: f64,
     maximize: bool,
-) -> bool {
+) -> PyResult<bool> {
     let options = rmsprop::Options { lr, alpha, eps, weight_decay, momentum, maximize };
     let mut columns: Vec<&[Arg]> = vec![&params, &grads, &square_avgs];
     for optional in [&grad_avgs, &buffers] {
@@ -196,7 +233,7 @@ fn _fused_rmsprop(
         }
     }
     if !counts_fit(&counts, params.len()) {
-        return false;
+        return Ok(false);
     }
     fn run<T: Float>(o: &rmsprop::Options, columns: &[&[Arg]], means: &[Arg], rolls: &[Arg], counts: &[Arg]) {
         for (i, count) in counts.iter().enumerate() {
@@ -212,7 +249,7 @@ fn _fused_rmsprop(
     }
     by_type!(element_type(&columns), run(&options, &columns, &grad_avgs, &buffers, &counts));
     bump_all(&[&params, &square_avgs, &grad_avgs, &buffers]);
-    true
+    Ok(true)
 }
 
 #[pyfunction]
@@ -227,11 +264,11 @@ fn _fused_adagrad(
     eps: f64,
     weight_decay: f64,
     maximize: bool,
-) -> bool {
+) -> PyResult<bool> {
     let options = adagrad::Options { lr, lr_decay, eps, weight_decay, maximize };
     let columns: [&[Arg]; 3] = [&params, &grads, &totals];
     if !counts_fit(&counts, params.len()) {
-        return false;
+        return Ok(false);
     }
     fn run<T: Float>(o: &adagrad::Options, columns: &[&[Arg]], counts: &[Arg]) {
         for (i, count) in counts.iter().enumerate() {
@@ -245,7 +282,7 @@ fn _fused_adagrad(
     }
     by_type!(element_type(&columns), run(&options, &columns, &counts));
     bump_all(&[&params, &totals]);
-    true
+    Ok(true)
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -464,3 +464,186 @@ fn rt_i64_eq(a: i64, b: i64) -> bool {
 fn rt_u32_eq(a: u32, b: u32) -> bool {
     return a == b;
 }
+
+fn rt_mulhi(a: u32, b: u32) -> u32 {
+    let a0 = a & 0xffffu;
+    let a1 = a >> 16u;
+    let b0 = b & 0xffffu;
+    let b1 = b >> 16u;
+    let cross = a1 * b0 + ((a0 * b0) >> 16u);
+    let other = a0 * b1 + (cross & 0xffffu);
+    return a1 * b1 + (cross >> 16u) + (other >> 16u);
+}
+
+// 32 bits of 2 / pi from bit `at` on, of which the first 32 stand before the point.
+fn rt_two_over_pi(at: u32) -> u32 {
+    var words = array<u32, 9>(
+        0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu, 0xdebbc561u,
+    );
+    let word = at >> 5u;
+    let shift = at & 31u;
+    if (shift == 0u) { return words[word]; }
+    return (words[word] << shift) | (words[word + 1u] >> (32u - shift));
+}
+
+// x less the nearest multiple of pi / 2, and which multiple it is, modulo 4.
+fn rt_quarter(x: f32) -> vec2<f32> {
+    let a = abs(x);
+    if (a < 6000.0) {
+        // Three parts of pi / 2, the first two of 12 bits, so that their multiples are exact.
+        let k = round(x * 0.636619772);
+        return vec2<f32>(((x - k * 1.5703125) - k * 0.0004837512969970703) - k * 7.549790126e-8, f32(i32(k) & 3));
+    }
+    // Payne and Hanek, "Radian reduction for trigonometric functions", 1983: the product with 2 / pi modulo 4.
+    let bits = bitcast<u32>(a);
+    let m = (bits & 0x007fffffu) | 0x00800000u;
+    let at = (bits >> 23u) - 120u;
+    let w0 = rt_two_over_pi(at);
+    let w1 = rt_two_over_pi(at + 32u);
+    let w2 = rt_two_over_pi(at + 64u);
+    let p2 = m * w2;
+    let p1 = m * w1 + rt_mulhi(m, w2);
+    let carry = select(0u, 1u, p1 < m * w1);
+    let p0 = m * w0 + rt_mulhi(m, w1) + carry;
+    var quadrant = p0 >> 30u;
+    var high = (p0 << 2u) | (p1 >> 30u);
+    var low = (p1 << 2u) | (p2 >> 30u);
+    var sign = 1.0;
+    if (high >= 0x80000000u) {
+        quadrant = quadrant + 1u;
+        sign = -1.0;
+        low = ~low + 1u;
+        high = ~high + select(0u, 1u, low == 0u);
+    }
+    let part = f32(high) * 2.3283064365386963e-10 + f32(low) * 5.421010862427522e-20;
+    if (x < 0.0) {
+        sign = -sign;
+        quadrant = 4u - (quadrant & 3u);
+    }
+    return vec2<f32>(sign * part * 1.57079637, f32(quadrant & 3u));
+}
+
+fn rt_sin_near(r: f32) -> f32 {
+    let z = r * r;
+    var p = 1.0 / 362880.0;
+    p = p * z - 1.0 / 5040.0;
+    p = p * z + 1.0 / 120.0;
+    p = p * z - 1.0 / 6.0;
+    return (p * z) * r + r;
+}
+
+fn rt_cos_near(r: f32) -> f32 {
+    let z = r * r;
+    var p = -1.0 / 3628800.0;
+    p = p * z + 1.0 / 40320.0;
+    p = p * z - 1.0 / 720.0;
+    p = p * z + 1.0 / 24.0;
+    p = p * z - 0.5;
+    return p * z + 1.0;
+}
+
+fn rt_sin(x: f32) -> f32 {
+    if (!rt_isfinite(x)) { return rt_nan(); }
+    let q = rt_quarter(x);
+    let part = i32(q.y);
+    let size = select(rt_sin_near(q.x), rt_cos_near(q.x), (part & 1) == 1);
+    return select(size, -size, part >= 2);
+}
+
+fn rt_cos(x: f32) -> f32 {
+    if (!rt_isfinite(x)) { return rt_nan(); }
+    let q = rt_quarter(x);
+    let part = i32(q.y);
+    let size = select(rt_cos_near(q.x), rt_sin_near(q.x), (part & 1) == 1);
+    return select(size, -size, part == 1 || part == 2);
+}
+
+fn rt_tan(x: f32) -> f32 {
+    if (!rt_isfinite(x)) { return rt_nan(); }
+    let q = rt_quarter(x);
+    let s = rt_sin_near(q.x);
+    let c = rt_cos_near(q.x);
+    if ((i32(q.y) & 1) == 1) { return -c / s; }
+    return s / c;
+}
+
+// atan: folded to [0, tan(pi / 8)], then its series.
+fn rt_atan(x: f32) -> f32 {
+    if (rt_isnan(x)) { return x; }
+    var a = abs(x);
+    var base = 0.0;
+    if (a > 2.41421356) {
+        a = select(-1.0 / a, 0.0, a > 1e30);
+        base = 1.57079637;
+    } else if (a > 0.414213562) {
+        a = (a - 1.0) / (a + 1.0);
+        base = 0.785398163;
+    }
+    let z = a * a;
+    var p = -1.0 / 19.0;
+    p = p * z + 1.0 / 17.0;
+    p = p * z - 1.0 / 15.0;
+    p = p * z + 1.0 / 13.0;
+    p = p * z - 1.0 / 11.0;
+    p = p * z + 1.0 / 9.0;
+    p = p * z - 1.0 / 7.0;
+    p = p * z + 1.0 / 5.0;
+    p = p * z - 1.0 / 3.0;
+    return rt_copysign(base + ((p * z) * a + a), x);
+}
+
+fn rt_atan2(y: f32, x: f32) -> f32 {
+    if (rt_isnan(x)) { return x; }
+    if (rt_isnan(y)) { return y; }
+    let a = abs(y);
+    let b = abs(x);
+    var angle: f32;
+    if (rt_isinf(x) && rt_isinf(y)) {
+        angle = 0.785398163;
+    } else if (a == 0.0 || rt_isinf(x)) {
+        angle = 0.0;
+    } else if (b == 0.0 || rt_isinf(y)) {
+        angle = 1.57079637;
+    } else if (a > b) {
+        angle = 1.57079637 - rt_atan(b / a);
+    } else {
+        angle = rt_atan(a / b);
+    }
+    if (rt_signbit(x)) { angle = 3.14159274 - angle; }
+    return rt_copysign(angle, y);
+}
+
+// asin on [-0.5, 0.5]: a fit of degree 5 in x^2, 1e-9 relative.
+fn rt_asin_near(x: f32) -> f32 {
+    let z = x * x;
+    var p = 0.0338053852;
+    p = p * z + 0.0170781072;
+    p = p * z + 0.0311160944;
+    p = p * z + 0.0445980392;
+    p = p * z + 0.0750009865;
+    p = p * z + 0.166666657;
+    return (p * z) * x + x;
+}
+
+fn rt_asin(x: f32) -> f32 {
+    let a = abs(x);
+    if (rt_isnan(x) || a > 1.0) { return rt_nan(); }
+    if (a <= 0.5) { return rt_asin_near(x); }
+    return rt_copysign(1.57079637 - 2.0 * rt_asin_near(sqrt(0.5 * (1.0 - a))), x);
+}
+
+fn rt_acos(x: f32) -> f32 {
+    if (rt_isnan(x) || abs(x) > 1.0) { return rt_nan(); }
+    if (x > 0.5) { return 2.0 * rt_asin_near(sqrt(0.5 * (1.0 - x))); }
+    if (x < -0.5) { return 3.14159274 - 2.0 * rt_asin_near(sqrt(0.5 * (1.0 + x))); }
+    return 1.57079637 - rt_asin_near(x);
+}
+
+fn rt_hypot(a: f32, b: f32) -> f32 {
+    if (rt_isinf(a) || rt_isinf(b)) { return rt_inf(); }
+    let x = max(abs(a), abs(b));
+    let y = min(abs(a), abs(b));
+    if (x == 0.0 || rt_isnan(a) || rt_isnan(b)) { return abs(a) + abs(b); }
+    let r = y / x;
+    return x * sqrt(1.0 + r * r);
+}

@@ -1,20 +1,10 @@
 // Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-fn mul_high(a: u32, b: u32) -> u32 {
-    let a0 = a & 0xffffu;
-    let a1 = a >> 16u;
-    let b0 = b & 0xffffu;
-    let b1 = b >> 16u;
-    let cross = a1 * b0 + ((a0 * b0) >> 16u);
-    let other = a0 * b1 + (cross & 0xffffu);
-    return a1 * b1 + (cross >> 16u) + (other >> 16u);
-}
-
 fn philox(start: vec4<u32>, seed: vec2<u32>) -> vec4<u32> {
     var c = start;
     var key = seed;
     for (var round = 0; round < 10; round = round + 1) {
-        let high0 = mul_high(0xd2511f53u, c.x);
-        let high1 = mul_high(0xcd9e8d57u, c.z);
+        let high0 = rt_mulhi(0xd2511f53u, c.x);
+        let high1 = rt_mulhi(0xcd9e8d57u, c.z);
         c = vec4<u32>(high1 ^ c.y ^ key.x, 0xcd9e8d57u * c.z, high0 ^ c.w ^ key.y, 0xd2511f53u * c.x);
         key = key + vec2<u32>(0x9e3779b9u, 0xbb67ae85u);
     }
