@@ -26,7 +26,9 @@ pub mod matmul;
 pub mod random;
 pub mod reduce;
 pub mod scatter;
+pub mod shape;
 pub mod special;
+pub mod triangle;
 pub mod unary;
 pub mod view;
 
@@ -110,6 +112,9 @@ pub static TABLES: &[&[&OpDef]] = &[
     index::ROWS,
     facts::ROWS,
     join::ROWS,
+    shape::ROWS,
+    shape::copies::ROWS,
+    triangle::ROWS,
 ];
 
 /// Every row.

@@ -169,8 +169,25 @@ fn parse(
     let skip = method as usize;
     // `x.view(2, 3)`: all positional arguments are one list when the only positional parameter is a list of ints.
     let lone_list = s.positional == skip + 1 && matches!(s.params[skip].ty, Type::Ints(None));
-    let spread = lone_list && given.len() > skip && convert::index(bound(py, &given[skip])).is_some();
-    if spread {
+    let ints = lone_list && given.len() > skip && convert::index(bound(py, &given[skip])).is_some();
+    // `torch.meshgrid(a, b)`, and without any tensor.
+    let tensors = s.positional == skip + 1
+        && s.params[skip].ty == Type::Variadic
+        && given.get(skip).is_none_or(|o| convert::tensor(bound(py, o)).is_some());
+    let spread = ints || tensors;
+    if tensors {
+        let mut list = Vec::with_capacity(given.len());
+        for o in given {
+            match convert::tensor(bound(py, o)) {
+                Some(t) => list.push(t),
+                None => return Ok(Err(Refused::BadType(skip, Some(1), convert::type_name(bound(py, o))))),
+            }
+        }
+        if skip == 1 {
+            out.push(Arg::Tensor(list.remove(0)));
+        }
+        out.push(Arg::Tensors(list));
+    } else if ints {
         if skip == 1 {
             match convert::argument(&s.params[0], bound(py, &given[0]))? {
                 Some(a) => out.push(a),

@@ -103,7 +103,7 @@ pub fn index(o: &Bound<'_, PyAny>) -> Option<PyResult<i64>> {
     }
 }
 
-fn tensor(o: &Bound<'_, PyAny>) -> Option<Tensor> {
+pub fn tensor(o: &Bound<'_, PyAny>) -> Option<Tensor> {
     // SAFETY: a live object under the GIL.
     unsafe { if is_tensor(o.as_ptr()) { peek(o.as_ptr()).cloned() } else { None } }
 }
@@ -247,7 +247,7 @@ pub fn argument(p: &Param, o: &Bound<'_, PyAny>) -> PyResult<Option<Arg>> {
             }
             None => None,
         },
-        Type::Tensors => match sequence(o) {
+        Type::Tensors | Type::Variadic => match sequence(o) {
             Some(items) => {
                 let mut out = Vec::with_capacity(items.len());
                 for item in &items {
