@@ -128,6 +128,14 @@ pointwise! {
     }
 }
 
+op! {
+    /// Divides `other` by this tensor.
+    __rdiv__, in [METHOD] {
+        "(Tensor input, Tensor other) -> Tensor" => |a| a.tensor(1).div(&a.tensor(0)),
+        "(Tensor input, Scalar other) -> Tensor" => |a| Tensor::wrapped(a.scalar(1))?.div(&a.tensor(0)),
+    }
+}
+
 pointwise! {
     /// The quotient of `input` and `other` rounded towards zero.
     _div_trunc(a, b) -> Promote, in [PRIVATE], in_place no, rust div_trunc {
@@ -496,7 +504,7 @@ impl Tensor {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &add::DEF, &sub::DEF, &rsub::DEF, &mul::DEF, &true_divide::DEF, &div__::DEF, &_div_trunc::DEF, &_div_floor::DEF,
+    &add::DEF, &sub::DEF, &rsub::DEF, &mul::DEF, &true_divide::DEF, &div__::DEF, &__rdiv__::DEF, &_div_trunc::DEF, &_div_floor::DEF,
     &floor_divide::DEF, &remainder::DEF, &fmod::DEF, &_pow_constant::DEF, &_pow::DEF, &pow__::DEF, &float_power::DEF,
     &atan2::DEF, &hypot::DEF, &logaddexp::DEF, &logaddexp2::DEF, &copysign::DEF, &heaviside::DEF,
     &ldexp::DEF, &result_type::DEF,

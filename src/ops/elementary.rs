@@ -186,7 +186,7 @@ pointwise! {
         float = x.tanh(),
         complex = x.tanh(),
         wgsl = "tanh(x)",
-        grad x(g; out) = g * (1.0 - out * out).conj(),
+        grad x(g; out) = if out.is_complex() { g * (1.0 - out * out).conj() } else { g.tanh_backward(out) },
     }
 }
 
@@ -226,10 +226,31 @@ pointwise! {
         float = x.sigmoid(),
         complex = x.sigmoid(),
         wgsl = "1.0 / (1.0 + exp(-x))",
-        grad x(g; out) = g * ((1.0 - out) * out).conj(),
+        grad x(g; out) = if out.is_complex() { g * ((1.0 - out) * out).conj() } else { g.sigmoid_backward(out) },
+    }
+}
+
+pointwise! {
+    /// The gradient of the sigmoid with result `y`.
+    _sigmoid_backward(g, y) -> Promote, in [PRIVATE], in_place no, rust sigmoid_backward {
+        float = g * (R::ONE - y) * y,
+        wgsl = "g * (1.0 - y) * y",
+        grad g(h; y) = h.sigmoid_backward(y),
+        grad y(h; g, y) = h * g * (1.0 - y * 2.0),
+    }
+}
+
+pointwise! {
+    /// The gradient of the hyperbolic tangent with result `y`.
+    _tanh_backward(g, y) -> Promote, in [PRIVATE], in_place no, rust tanh_backward {
+        float = g * (R::ONE - y * y),
+        wgsl = "g * (1.0 - y * y)",
+        grad g(h; y) = h.tanh_backward(y),
+        grad y(h; g, y) = h * g * y * -2.0,
     }
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &exp::DEF, &exp2::DEF, &expm1::DEF, &log::DEF, &log2::DEF, &log10::DEF, &log1p::DEF, &sqrt::DEF, &rsqrt::DEF, &reciprocal::DEF, &sin::DEF, &cos::DEF, &tan::DEF, &asin::DEF, &acos::DEF, &atan::DEF, &sinh::DEF, &cosh::DEF, &tanh::DEF, &asinh::DEF, &acosh::DEF, &atanh::DEF, &sigmoid::DEF,
+    &exp::DEF, &exp2::DEF, &expm1::DEF, &log::DEF, &log2::DEF, &log10::DEF, &log1p::DEF, &sqrt::DEF, &rsqrt::DEF, &reciprocal::DEF, &sin::DEF, &cos::DEF, &tan::DEF, &asin::DEF, &acos::DEF, &atan::DEF, &sinh::DEF, &cosh::DEF, &tanh::DEF, &asinh::DEF, &acosh::DEF, &atanh::DEF, &sigmoid::DEF, &_sigmoid_backward::DEF,
+    &_tanh_backward::DEF,
 ];

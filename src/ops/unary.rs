@@ -52,14 +52,17 @@ pointwise! {
     }
 }
 
-pointwise! {
+impl Tensor {
+    /// The square of the elements; bools count as integers.
+    pub fn square(&self) -> Result<Tensor> {
+        self.pow(&Tensor::wrapped(2)?)
+    }
+}
+
+op! {
     /// Returns the square of the elements of `input`.
-    square(x) -> Promote {
-        float = x * x,
-        int = x.wrapping_mul(x),
-        complex = x.square(),
-        wgsl = "x * x",
-        grad x(g; x) = g * (x * 2.0).conj(),
+    square, in [TORCH, METHOD]; out, in_place {
+        "(Tensor input) -> Tensor" => |a| a.tensor(0).square(),
     }
 }
 
