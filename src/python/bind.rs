@@ -632,12 +632,15 @@ impl Binder<'_, '_> {
 /// Makes every callable of the table.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    let modules = py.import("sys")?.getattr("modules")?;
     let mut spaces = vec![(space::TORCH, m.clone().into_any()), (space::PRIVATE, m.clone().into_any())];
     for (bit, name) in
         [(space::NN, "_nn"), (space::LINALG, "_linalg"), (space::SPECIAL, "_special"), (space::FFT, "_fft")]
     {
+        // Under its full name in sys.modules, so that `from rtorch._C._nn import relu` works.
         let sub = PyModule::new(py, name)?;
         m.add_submodule(&sub)?;
+        modules.set_item(format!("rtorch._C.{name}"), &sub)?;
         spaces.push((bit, sub.into_any()));
     }
     let mut b = Binder { m, spaces, entries: Vec::new() };
