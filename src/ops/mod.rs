@@ -10,6 +10,7 @@ pub mod binary;
 pub mod axis_index;
 pub mod bitwise;
 pub mod blend;
+pub mod class_loss;
 pub mod compare;
 pub mod complex;
 pub mod copy;
@@ -22,7 +23,9 @@ pub mod facts;
 pub mod index;
 pub mod join;
 pub mod mask;
+pub mod loss;
 pub mod matmul;
+pub mod norm;
 pub mod random;
 pub mod reduce;
 pub mod scatter;
@@ -97,6 +100,9 @@ pub static TABLES: &[&[&OpDef]] = &[
     complex::ROWS,
     activation::ROWS,
     special::ROWS,
+    loss::ROWS,
+    class_loss::ROWS,
+    norm::ROWS,
     copy::ROWS,
     reduce::ROWS,
     view::ROWS,
