@@ -5,7 +5,6 @@ use crate::autograd::{self, engine::grads, record};
 use crate::cpu::loss::{Targets, log_sum_exp};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::scalar::Element;
 use crate::shape;
 use crate::tensor::Tensor;
 use std::rc::Rc;

@@ -2,7 +2,6 @@
 
 use super::args::Args;
 use crate::autograd::{self, Term};
-use crate::dtype::DType;
 use crate::error::Result;
 use crate::shape;
 use crate::tensor::Tensor;

@@ -17,19 +17,25 @@ pub mod copy;
 pub mod conv;
 pub mod create;
 pub mod dropout;
+pub mod distance;
 pub mod einsum;
 pub mod elementary;
 pub mod facts;
+pub mod grid;
 pub mod index;
 pub mod join;
 pub mod mask;
 pub mod loss;
+pub mod margin_loss;
 pub mod matmul;
 pub mod norm;
+pub mod pad;
+pub mod pixel;
 pub mod random;
 pub mod reduce;
 pub mod scatter;
 pub mod shape;
+pub mod resample;
 pub mod special;
 pub mod triangle;
 pub mod unary;
@@ -103,6 +109,12 @@ pub static TABLES: &[&[&OpDef]] = &[
     loss::ROWS,
     class_loss::ROWS,
     norm::ROWS,
+    margin_loss::ROWS,
+    distance::ROWS,
+    pad::ROWS,
+    pixel::ROWS,
+    resample::ROWS,
+    grid::ROWS,
     copy::ROWS,
     reduce::ROWS,
     view::ROWS,
