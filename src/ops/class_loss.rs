@@ -46,9 +46,9 @@ fn lse_data(x: &Tensor) -> Result<Tensor> {
 fn pick(x: &Tensor, targets: &Rc<Targets>) -> Result<Tensor> {
     let out = pick_data(&work(x)?, targets)?.to_dtype(x.dtype())?;
     if autograd::needs_grad(&[x]) {
-        let targets = targets.clone();
-        autograd::record_stateless("NllLossBackward0", &[x], &[&out], move |g| {
-            grads([Some(place(&g.get(0)?, &targets)?)])
+        let (xs, targets) = (autograd::Saved::input(x), targets.clone());
+        record("NllLossBackward0", &[x], &[&out], move |g| {
+            grads([Some(place(&g.get(0)?, Some(&xs.get(g)?), &targets)?)])
         });
     }
     Ok(out)
@@ -62,8 +62,8 @@ fn pick_data(x: &Tensor, targets: &Targets) -> Result<Tensor> {
     })
 }
 
-/// The transpose of `pick`.
-fn place(g: &Tensor, targets: &Rc<Targets>) -> Result<Tensor> {
+/// The transpose of `pick`. Given the input of `pick`, the result belongs to its graph, with a derivative of zero.
+fn place(g: &Tensor, input: Option<&Tensor>, targets: &Rc<Targets>) -> Result<Tensor> {
     let sizes = [targets.rows, targets.classes, targets.inner];
     let data = work(g)?;
     let out = crate::dispatch_real!(data.dtype(), T => {
@@ -72,10 +72,17 @@ fn place(g: &Tensor, targets: &Rc<Targets>) -> Result<Tensor> {
         Tensor::from_slice_shaped(&out, &sizes)?
     });
     let out = out.to_dtype(g.dtype())?;
-    if autograd::needs_grad(&[g]) {
-        let targets = targets.clone();
-        autograd::record_stateless("NllLossBackwardBackward0", &[g], &[&out], move |g| {
-            grads([Some(pick(&g.get(0)?, &targets)?)])
+    let inputs: Vec<&Tensor> = std::iter::once(g).chain(input).collect();
+    if autograd::needs_grad(&inputs) {
+        let (targets, two) = (targets.clone(), input.is_some());
+        autograd::record_stateless("NllLossBackwardBackward0", &inputs, &[&out], move |g| {
+            let grad = g.get(0)?;
+            let mut out = autograd::GradVec::new();
+            out.push(g.when(0, || pick(&grad, &targets))?);
+            if two {
+                out.push(g.when(1, || Tensor::zeros(grad.sizes(), grad.dtype(), grad.device()))?);
+            }
+            Ok(out)
         });
     }
     Ok(out)
@@ -89,9 +96,12 @@ fn per_position(values: &[f64], targets: &Targets, dtype: DType) -> Result<Tenso
 /// The gradient of cross entropy per position: `g (Q softmax(x) - q)` for the target distribution q and its sum Q.
 fn cross_entropy_backward(g: &Tensor, x: &Tensor, lse_value: &Tensor, targets: &Rc<Targets>) -> Result<Tensor> {
     let totals = per_position(&targets.totals(), targets, lse_value.dtype())?;
+    // A mean over nothing has an undefined gradient, which must not reach positions that do not count.
+    let counts = totals.ne(&Tensor::wrapped(0.0)?)?;
+    let g = &counts.where_(g, &Tensor::wrapped(0.0)?)?;
     if autograd::needs_grad(&[g, x]) {
         let soft = x.scaled_softmax(&lse(x)?.unsqueeze(1)?, &g.mul(&totals)?.unsqueeze(1)?)?;
-        return soft.sub(&place(g, targets)?)?.to_dtype(x.dtype());
+        return soft.sub(&place(g, None, targets)?)?.to_dtype(x.dtype());
     }
     let g = work(&g.to_dtype(lse_value.dtype())?)?;
     let out = x.detach().scaled_softmax(&lse_value.unsqueeze(1)?, &g.mul(&totals)?.unsqueeze(1)?)?.contiguous()?;

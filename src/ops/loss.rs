@@ -177,7 +177,7 @@ pointwise! {
 }
 pointwise! {
     /// Returns Stirling's approximation of log(input!) where `input` is above 1, else 0.
-    stirling(t) -> Promote, in [PRIVATE], in_place no {
+    stirling(t) -> Float, in [PRIVATE], in_place no {
         float = R::select(t > R::ONE, t * t.ln() - t + R::HALF * (R::TWO * R::PI * t).ln(), R::ZERO),
         grad t(g; t) = (g * (t.log() + 0.5 / t)).masked(&t.greater_than(1.0)),
     }

@@ -67,7 +67,7 @@ fn normalise(
         let saved = SavedNorm {
             x: Saved::input(x),
             weight: Saved::opt(weight),
-            has_bias: bias.is_some(),
+            bias: bias.map(|b| shape::Sizes::from_slice(b.sizes())),
             mean: mean.clone(),
             rstd: rstd.clone(),
             plan,
@@ -80,7 +80,8 @@ fn normalise(
 struct SavedNorm {
     x: Saved,
     weight: Option<Saved>,
-    has_bias: bool,
+    /// Sizes of the bias, if there is one.
+    bias: Option<shape::Sizes>,
     mean: Tensor,
     rstd: Tensor,
     plan: Plan,
@@ -103,8 +104,8 @@ impl SavedNorm {
         if let Some(w) = &weight {
             out.push(gw.map(|t| t.reshape_to(w.sizes())).transpose()?);
         }
-        if self.has_bias {
-            out.push(gb);
+        if let Some(sizes) = &self.bias {
+            out.push(gb.map(|t| t.reshape_to(sizes)).transpose()?);
         }
         Ok(out)
     }
@@ -440,6 +441,14 @@ fn instance_norm(
 
 fn rms_norm(x: &Tensor, shape: &[i64], weight: Option<&Tensor>, eps: Option<f64>) -> Result<Tensor> {
     let layout = check_rows(x, shape, weight, None, "")?;
+    if x.dtype().is_complex() {
+        // The square is the complex one, as in the formula.
+        let dims: Vec<usize> = (x.ndim() - shape.len()..x.ndim()).collect();
+        let eps = eps.unwrap_or(if x.dtype() == DType::C128 { f64::EPSILON } else { f32::EPSILON as f64 });
+        let scale = (Term::from(x.mul(x)?.mean_dims(&dims, true)?) + eps).pow_scalar(-0.5);
+        let out = Term::from(x) * scale;
+        return weight.map_or(out.clone(), |w| out * Term::from(w)).0;
+    }
     need_float(x, "rms_norm")?;
     let eps = eps.unwrap_or(if x.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON as f64 });
     let plan = Plan { layout, statistics: Statistics::Scale, eps, name: "FusedRmsNormBackward0" };
@@ -449,10 +458,12 @@ fn rms_norm(x: &Tensor, shape: &[i64], weight: Option<&Tensor>, eps: Option<f64>
     }
 }
 
-/// Statistics as PyTorch returns them: in the dtype of the input unless the parameters are wider.
-fn returned(t: &Tensor, x: &Tensor, weight: Option<&Tensor>, sizes: &[usize]) -> Result<Tensor> {
+/// Mean and reciprocal deviation as PyTorch returns them: in the dtype of the input unless the parameters are wider.
+fn returned(done: &Normalised, x: &Tensor, weight: Option<&Tensor>, sizes: &[usize]) -> Result<(Tensor, Tensor)> {
     let dtype = weight.map_or(x.dtype(), |w| w.dtype());
-    t.to_dtype(dtype)?.reshape_to(sizes)
+    let mean = done.mean.to_dtype(dtype)?.reshape_to(sizes)?.detach();
+    let rstd = done.rstd.to_dtype(dtype)?.reshape_to(sizes)?.detach();
+    Ok((mean, rstd))
 }
 
 op! {
@@ -502,8 +513,8 @@ op! {
                 let none = Tensor::empty(&[0], wide.map_or(x.dtype(), |w| w.dtype()), x.device())?;
                 return Ok((done.out, none.clone_data()?, none));
             }
-            let n = [features(&x)];
-            Ok((done.out, returned(&done.mean, &x, wide, &n)?, returned(&done.rstd, &x, wide, &n)?))
+            let (mean, rstd) = returned(&done, &x, wide, &[features(&x)])?;
+            Ok((done.out, mean, rstd))
         },
     }
 }
@@ -540,7 +551,8 @@ op! {
             let done = layer_normalised(&x, a.ints(1), weight, a.opt_tensor(3), a.float(4))?;
             let lead = x.ndim() - a.ints(1).len();
             let sizes: Vec<usize> = (0..x.ndim()).map(|d| if d < lead { x.sizes()[d] } else { 1 }).collect();
-            Ok((done.out, returned(&done.mean, &x, weight, &sizes)?, returned(&done.rstd, &x, weight, &sizes)?))
+            let (mean, rstd) = returned(&done, &x, weight, &sizes)?;
+            Ok((done.out, mean, rstd))
         },
     }
 }
@@ -581,7 +593,15 @@ op! {
             let seen = x.reshape(&[a.int(3), a.int(4), a.int(5)])?;
             let done = group_normalised(&seen, a.int(6), weight, a.opt_tensor(2), a.float(7))?;
             let sizes = [seen.sizes()[0], a.int(6) as usize];
-            Ok((done.out.reshape_to(x.sizes())?, returned(&done.mean, &x, weight, &sizes)?, returned(&done.rstd, &x, weight, &sizes)?))
+            let (mean, rstd) = returned(&done, &x, weight, &sizes)?;
+            if let Some((node, _)) = done.out.grad_fn() {
+                // Results of the same node, as in PyTorch; what they receive does not reach the input.
+                for (i, t) in [(1, &mean), (2, &rstd)] {
+                    node.add_output(t);
+                    t.set_grad_fn(node.clone(), i);
+                }
+            }
+            Ok((done.out.reshape_to(x.sizes())?, mean, rstd))
         },
     }
 }
