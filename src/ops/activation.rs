@@ -58,6 +58,7 @@ pointwise! {
         int = if x <= threshold { I::ZERO } else { g },
         wgsl = "select(g, 0, x <= threshold)",
         grad g(h; x) = h.threshold_backward(x, threshold),
+        grad x(h) = h.zeros_like(),
     }
 }
 
@@ -112,6 +113,7 @@ pointwise! {
         float = R::select((x <= min_val) | (x >= max_val), R::ZERO, g),
         wgsl = "select(g, 0, x <= min_val || x >= max_val)",
         grad g(h; x) = h.hardtanh_backward(x, min_val, max_val),
+        grad x(h) = h.zeros_like(),
     }
 }
 functional!(hardtanh, [NN], _hardtanh, 2, " Holds the elements of `input` between `min_val` and `max_val`.",
@@ -142,6 +144,7 @@ pointwise! {
         float = R::select(x > R::ZERO, g, g * slope),
         wgsl = "select(g * slope, g, x > 0)",
         grad g(h; x) = h.leaky_relu_backward(x, slope),
+        grad x(h) = h.zeros_like(),
     }
 }
 functional!(leaky_relu, [NN], _leaky_relu, 1,
@@ -365,7 +368,7 @@ op! {
     ///
     /// Args:
     ///     approximate: `'none'` for the distribution itself, `'tanh'` for an approximation by a hyperbolic tangent.
-    gelu, in [NN] {
+    gelu, in [NN]; out {
         "(Tensor input, *, str approximate='none') -> Tensor" => |a| match a.str(1) {
             "none" => a.tensor(0).gelu(),
             "tanh" => a.tensor(0).gelu_tanh(),
@@ -474,6 +477,7 @@ pointwise! {
     in [PRIVATE], in_place no, rust shrink_backward {
         float = R::select((x >= -lambd) & (x <= lambd), R::ZERO, g),
         grad g(h; x) = h.shrink_backward(x, lambd),
+        grad x(h) = h.zeros_like(),
     }
 }
 
@@ -483,8 +487,19 @@ pointwise! {
     rust prelu_kernel {
         float = R::select(x > R::ZERO, x, x * weight),
         wgsl = "select(x * weight, x, x > 0)",
-        grad x(g; x, weight) = Term::select(&x.greater_than(0), g, &(g * weight)),
+        grad x(g; x, weight) = g.prelu_backward(x, weight),
         grad weight(g; x) = (g * x).masked(&x.at_most(0)),
+    }
+}
+
+pointwise! {
+    /// `g` where `x` is positive, elsewhere times `weight`.
+    _prelu_backward(g, x, weight) -> Promote, schema ["(Tensor grad_output, Tensor input, Tensor weight) -> Tensor"],
+    in [PRIVATE], in_place no, rust prelu_backward {
+        float = R::select(x > R::ZERO, g, g * weight),
+        grad g(h; x, weight) = h.prelu_backward(x, weight),
+        grad x(h) = h.zeros_like(),
+        grad weight(h; g, x) = (h * g).masked(&x.at_most(0)),
     }
 }
 
@@ -607,5 +622,5 @@ pub static ROWS: &[&crate::ops::OpDef] = &[
     &_softplus_backward::DEF, &_gelu::DEF, &_gelu_backward::DEF, &_gelu_tanh::DEF, &_gelu_tanh_backward::DEF,
     &gelu::DEF, &_hardsigmoid::DEF, &hardsigmoid::DEF, &_hardswish::DEF, &_hardswish_backward::DEF, &hardswish::DEF,
     &logsigmoid::DEF, &softsign::DEF, &tanhshrink::DEF, &softshrink::DEF, &hardshrink::DEF, &_shrink_backward::DEF,
-    &_prelu::DEF, &prelu::DEF, &rrelu::DEF, &glu::DEF,
+    &_prelu::DEF, &_prelu_backward::DEF, &prelu::DEF, &rrelu::DEF, &glu::DEF,
 ];

@@ -119,7 +119,7 @@ pointwise! {
         "(Tensor input, Scalar other) -> Tensor",
         "(Scalar input, Tensor other) -> Tensor",
         "(Scalar input, Scalar other) -> Tensor",
-    ], rust div {
+    ], alias ["Tensor.__div__"], rust div {
         float = a / b,
         complex = a.quotient(b),
         wgsl = "div(a, b)",
@@ -271,6 +271,7 @@ pointwise! {
             }
         },
         int = Int::pow(x, exponent),
+        bool = x | !exponent,
         complex = if exponent.im() == 0.0 && exponent.re() == 2.0 {
             x.square()
         } else if exponent.is_zero() {
@@ -441,8 +442,15 @@ op! {
     /// Multiplies `input` by two to the power of `other`.
     ldexp, in [TORCH, METHOD]; out, in_place {
         "(Tensor input, Tensor other) -> Tensor" => |a| {
+            let (x, e) = (a.tensor(0), a.tensor(1));
             let two = Tensor::wrapped(2.0)?;
-            a.tensor(0).mul(&two.pow(&a.tensor(1))?)
+            if !x.dtype().is_floating() || !e.dtype().is_integral() {
+                return x.mul(&two.pow(&e)?);
+            }
+            // Integer exponents leave a floating dtype as it is.
+            crate::check!(e.dtype() != DType::Bool, NotImplemented, "\"ldexp_cpu_exp\" not implemented for 'Bool'");
+            let wide = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+            x.to_dtype(wide)?.mul(&two.pow(&e.to_dtype(wide)?)?)?.to_dtype(x.dtype())
         },
     }
 }

@@ -384,7 +384,11 @@ fn nextafter_of(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         d => crate::bail!(NotImplemented, "\"nextafter_cpu\" not implemented for '{}'", d.scalar_name()),
     };
     if crate::autograd::needs_grad(&[a, b]) {
-        crate::autograd::record_not_differentiable("nextafter", &[a, b], &[&out]);
+        // A step along the grid moves with `a`, and does not depend on how far `b` is.
+        crate::autograd::record_stateless("NextafterBackward0", &[a, b], &[&out], |g| {
+            let flat = g.when(1, || Tensor::zeros(g.get(0)?.sizes(), g.get(0)?.dtype(), g.get(0)?.device()))?;
+            crate::autograd::engine::grads([g.opt(0), flat])
+        });
     }
     Ok(out)
 }
