@@ -20,6 +20,7 @@ pub mod dropout;
 pub mod distance;
 pub mod einsum;
 pub mod elementary;
+pub mod embedding;
 pub mod facts;
 pub mod grid;
 pub mod index;
@@ -123,6 +124,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     einsum::ROWS,
     conv::ROWS,
     random::ROWS,
+    embedding::ROWS,
     scatter::ROWS,
     mask::ROWS,
     dropout::ROWS,
