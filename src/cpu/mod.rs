@@ -19,4 +19,8 @@ pub mod parallel;
 pub mod pool;
 pub mod reduce;
 pub mod resample;
+pub mod rows;
+pub mod scan;
+pub mod sort;
 pub mod special;
+pub mod vector;

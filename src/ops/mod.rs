@@ -37,6 +37,10 @@ pub mod reduce;
 pub mod scatter;
 pub mod shape;
 pub mod resample;
+pub mod minmax;
+pub mod scan;
+pub mod softmax;
+pub mod sort;
 pub mod special;
 pub mod triangle;
 pub mod unary;
@@ -118,6 +122,11 @@ pub static TABLES: &[&[&OpDef]] = &[
     grid::ROWS,
     copy::ROWS,
     reduce::ROWS,
+    minmax::ROWS,
+    scan::ROWS,
+    sort::ROWS,
+    softmax::ROWS,
+    softmax::functional::ROWS,
     view::ROWS,
     create::ROWS,
     matmul::ROWS,
