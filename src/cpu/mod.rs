@@ -4,6 +4,7 @@ pub mod alloc;
 pub mod cast;
 pub mod complex;
 pub mod conv;
+pub mod ctc;
 pub mod element;
 pub mod gemm;
 pub mod index;

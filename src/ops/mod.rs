@@ -17,6 +17,7 @@ pub mod copy;
 pub mod conv;
 pub mod create;
 pub mod dropout;
+pub mod ctc;
 pub mod distance;
 pub mod einsum;
 pub mod elementary;
@@ -113,6 +114,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     special::ROWS,
     loss::ROWS,
     class_loss::ROWS,
+    ctc::ROWS,
     norm::ROWS,
     margin_loss::ROWS,
     distance::ROWS,
