@@ -33,6 +33,7 @@ pub mod matmul;
 pub mod norm;
 pub mod pad;
 pub mod pixel;
+pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod scatter;
@@ -134,6 +135,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     matmul::ROWS,
     einsum::ROWS,
     conv::ROWS,
+    pool::ROWS,
     random::ROWS,
     embedding::ROWS,
     scatter::ROWS,

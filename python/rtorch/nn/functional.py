@@ -151,6 +151,25 @@ def _with_indices(pool):
     return pool_with_indices
 
 
+def _with_open_sizes(pool, n):
+    """Has None in `output_size` stand for the size of the input."""
+
+    def adaptive_pool(input, output_size, *args, **kwargs):
+        if isinstance(output_size, (tuple, list)) and None in output_size:
+            given = tuple(output_size) if len(output_size) > 1 else tuple(output_size) * n
+            sizes = input.shape[-len(given) :]
+            output_size = [size if asked is None else asked for asked, size in zip(given, sizes)]
+        return pool(input, output_size, *args, **kwargs)
+
+    adaptive_pool.__name__ = pool.__name__
+    adaptive_pool.__doc__ = pool.__doc__
+    return adaptive_pool
+
+
+adaptive_avg_pool2d = _with_open_sizes(adaptive_avg_pool2d, 2)
+adaptive_avg_pool3d = _with_open_sizes(adaptive_avg_pool3d, 3)
+adaptive_max_pool2d = _with_open_sizes(adaptive_max_pool2d, 2)
+adaptive_max_pool3d = _with_open_sizes(adaptive_max_pool3d, 3)
 adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d)
 adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
 adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)
