@@ -6,6 +6,7 @@ pub mod declare;
 pub mod schema;
 
 pub mod activation;
+pub mod attention;
 pub mod binary;
 pub mod axis_index;
 pub mod bitwise;
@@ -34,6 +35,7 @@ pub mod norm;
 pub mod pad;
 pub mod pixel;
 pub mod pool;
+pub mod rnn;
 pub mod random;
 pub mod reduce;
 pub mod scatter;
@@ -136,6 +138,8 @@ pub static TABLES: &[&[&OpDef]] = &[
     einsum::ROWS,
     conv::ROWS,
     pool::ROWS,
+    attention::ROWS,
+    rnn::ROWS,
     random::ROWS,
     embedding::ROWS,
     scatter::ROWS,

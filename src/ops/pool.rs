@@ -1,12 +1,13 @@
 //! Pooling over one to three axes, its inverse, and the copies between images and columns of windows.
 
 use super::conv::fill_slice;
-use crate::autograd::{self, engine::grads, record};
+use crate::autograd::{self, GradVec, Saved, engine::grads, record};
 use crate::cpu::conv::ConvShape;
 use crate::cpu::pool::{self as kernel, Divisor, PoolShape, pool_output_size};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::args::{Args, Value};
+use crate::scalar::Element;
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
@@ -21,6 +22,9 @@ macro_rules! choose {
     };
     ($what:expr, $dtype:expr, ordered, $T:ident => $body:expr) => {
         choose!($what, $dtype, [F16 half::f16, BF16 half::bf16, F32 f32, F64 f64, I64 i64, I32 i32, I16 i16, I8 i8, U8 u8], $T => $body)
+    };
+    ($what:expr, $dtype:expr, moved, $T:ident => $body:expr) => {
+        choose!($what, $dtype, [U8 u8, F16 half::f16, BF16 half::bf16, F32 f32, F64 f64, C64 num_complex::Complex<f32>, C128 num_complex::Complex<f64>], $T => $body)
     };
     ($what:expr, $dtype:expr, summed, $T:ident => $body:expr) => {
         choose!($what, $dtype, [F16 half::f16, BF16 half::bf16, F32 f32, F64 f64, C64 num_complex::Complex<f32>, C128 num_complex::Complex<f64>], $T => $body)
@@ -183,17 +187,15 @@ fn planes_of(t: &Tensor, n: usize) -> usize {
 }
 
 /// Adds each element of `g` at its index in a plane of zeros: the gradient of everything that picks maxima.
-fn spread(g: &Tensor, indices: &Tensor, n: usize, sizes: &[usize]) -> Result<Tensor> {
+fn spread(g: &Tensor, indices: &Tensor, n: usize, sizes: &[usize], x: Option<&Tensor>) -> Result<Tensor> {
     let out = Tensor::empty(sizes, g.dtype(), g.device())?;
     let planes = planes_of(&out, n);
-    let (x, at) = (g.detach().contiguous()?, indices.contiguous()?);
+    let (data, at) = (g.detach().contiguous()?, indices.contiguous()?);
     choose!("max_pool_backward", g.dtype(), ordered, T => {
-        kernel::max_pool_backward(planes, x.as_slice::<T>()?, at.as_slice::<i64>()?, fill_slice::<T>(&out)?)
+        kernel::max_pool_backward(planes, data.as_slice::<T>()?, at.as_slice::<i64>()?, fill_slice::<T>(&out)?)
     });
-    if autograd::needs_grad(&[g]) {
-        let at = indices.clone();
-        record("MaxPoolWithIndicesBackwardBackward0", &[g], &[&out], move |h| grads([Some(pick(&h.get(0)?, &at, n)?)]));
-    }
+    let at = indices.clone();
+    record_second("MaxPoolWithIndicesBackwardBackward0", g, x, &out, move |h| pick(h, &at, n));
     Ok(out)
 }
 
@@ -208,7 +210,7 @@ fn pick(g: &Tensor, indices: &Tensor, n: usize) -> Result<Tensor> {
     });
     if autograd::needs_grad(&[g]) {
         let (at, sizes) = (indices.clone(), Sizes::from_slice(g.sizes()));
-        record("MaxUnpoolBackwardBackward0", &[g], &[&out], move |h| grads([Some(spread(&h.get(0)?, &at, n, &sizes)?)]));
+        record("MaxUnpoolBackwardBackward0", &[g], &[&out], move |h| grads([Some(spread(&h.get(0)?, &at, n, &sizes, None)?)]));
     }
     Ok(out)
 }
@@ -218,11 +220,36 @@ fn bad_index(i: i64, out: &Tensor, n: usize) -> crate::error::Error {
     crate::err!(Runtime, "Found an invalid max index: {i} (output volumes are of size {space})")
 }
 
+/// Records a gradient of a pooling: linear in the gradient `g` it came from, constant in the pooling's input `x`.
+fn record_second(
+    name: &'static str,
+    g: &Tensor,
+    x: Option<&Tensor>,
+    out: &Tensor,
+    back: impl Fn(&Tensor) -> Result<Tensor> + 'static,
+) {
+    let inputs: SmallVec<[&Tensor; 2]> = Some(g).into_iter().chain(x).collect();
+    if autograd::needs_grad(&inputs) {
+        let zeros = x.map(|x| (Sizes::from_slice(x.sizes()), x.dtype(), x.device()));
+        record(name, &inputs, &[out], move |h| {
+            let mut found: GradVec = SmallVec::new();
+            found.push(h.when(0, || back(&h.get(0)?))?);
+            if let Some((sizes, dtype, device)) = &zeros {
+                found.push(h.when(1, || Tensor::zeros(sizes, *dtype, *device))?);
+            }
+            Ok(found)
+        });
+    }
+}
+
 /// Records a choice of maxima.
 fn record_choice(name: &'static str, x: &Tensor, out: &Tensor, indices: &Tensor, n: usize) {
     if autograd::needs_grad(&[x]) {
-        let (at, sizes) = (indices.clone(), Sizes::from_slice(x.sizes()));
-        record(name, &[x], &[out, indices], move |g| grads([Some(spread(&g.get(0)?, &at, n, &sizes)?)]));
+        let (at, saved) = (indices.clone(), Saved::input(x));
+        record(name, &[x], &[out, indices], move |g| {
+            let x = saved.get(g)?;
+            grads([Some(spread(&g.get(0)?, &at, n, x.sizes(), Some(&x))?)])
+        });
     }
 }
 
@@ -253,26 +280,22 @@ fn average(op: &str, x: &Tensor, w: &Windows, divisor: Divisor) -> Result<Tensor
         kernel::avg_pool(&w.shape, divisor, data.as_slice::<T>()?, fill_slice::<T>(&out)?)
     });
     if autograd::needs_grad(&[x]) {
-        let (w, sizes) = (w.clone(), Sizes::from_slice(x.sizes()));
+        let (w, saved) = (w.clone(), Saved::input(x));
         record(AVG_NAMES[w.n], &[x], &[&out], move |g| {
-            grads([Some(average_backward(&g.get(0)?, &w, divisor, &sizes)?)])
+            grads([Some(average_backward(&g.get(0)?, &w, divisor, &saved.get(g)?)?)])
         });
     }
     Ok(out)
 }
 
-fn average_backward(g: &Tensor, w: &Windows, divisor: Divisor, sizes: &[usize]) -> Result<Tensor> {
-    let out = Tensor::empty(sizes, g.dtype(), g.device())?;
+fn average_backward(g: &Tensor, w: &Windows, divisor: Divisor, x: &Tensor) -> Result<Tensor> {
+    let out = Tensor::empty(x.sizes(), g.dtype(), g.device())?;
     let data = g.detach().contiguous()?;
     choose!("avg_pool_backward", g.dtype(), averaged, T => {
         kernel::avg_pool_backward(&w.shape, divisor, data.as_slice::<T>()?, fill_slice::<T>(&out)?)
     });
-    if autograd::needs_grad(&[g]) {
-        let w = w.clone();
-        record("AvgPoolBackwardBackward0", &[g], &[&out], move |h| {
-            grads([Some(average("avg_pool", &h.get(0)?, &w, divisor)?)])
-        });
-    }
+    let w = w.clone();
+    record_second("AvgPoolBackwardBackward0", g, Some(x), &out, move |h| average("avg_pool", h, &w, divisor));
     Ok(out)
 }
 
@@ -351,29 +374,29 @@ fn adaptive_average(op: &str, n: usize, x: &Tensor, s: &Adaptive) -> Result<Tens
         }
     });
     if autograd::needs_grad(&[x]) {
-        let (s, sizes) = (s.clone(), Sizes::from_slice(x.sizes()));
+        let (s, saved) = (s.clone(), Saved::input(x));
         let name = if n == 2 && s.1 == [1; 3] { "MeanBackward1" } else { ADAPTIVE_AVG_NAMES[n] };
-        record(name, &[x], &[&out], move |g| grads([Some(adaptive_average_backward(&g.get(0)?, n, &s, &sizes)?)]));
+        record(name, &[x], &[&out], move |g| {
+            grads([Some(adaptive_average_backward(&g.get(0)?, n, &s, &saved.get(g)?)?)])
+        });
     }
     Ok(out)
 }
 
-fn adaptive_average_backward(g: &Tensor, n: usize, s: &Adaptive, sizes: &[usize]) -> Result<Tensor> {
+fn adaptive_average_backward(g: &Tensor, n: usize, s: &Adaptive, x: &Tensor) -> Result<Tensor> {
     if g.numel() == 0 {
-        return Tensor::zeros(sizes, g.dtype(), g.device());
+        return Tensor::zeros(x.sizes(), g.dtype(), g.device());
     }
-    let out = Tensor::empty(sizes, g.dtype(), g.device())?;
+    let out = Tensor::empty(x.sizes(), g.dtype(), g.device())?;
     let data = g.detach().contiguous()?;
     let planes = planes_of(g, n);
     choose!("adaptive_avg_pool_backward", g.dtype(), floats, T => {
         kernel::adaptive_avg_pool_backward(planes, s.0, s.1, data.as_slice::<T>()?, fill_slice::<T>(&out)?)
     });
-    if autograd::needs_grad(&[g]) {
-        let s = s.clone();
-        record("AdaptiveAvgPoolBackwardBackward0", &[g], &[&out], move |h| {
-            grads([Some(adaptive_average("adaptive_avg_pool", n, &h.get(0)?, &s)?)])
-        });
-    }
+    let s = s.clone();
+    record_second("AdaptiveAvgPoolBackwardBackward0", g, Some(x), &out, move |h| {
+        adaptive_average("adaptive_avg_pool", n, h, &s)
+    });
     Ok(out)
 }
 
@@ -530,10 +553,13 @@ fn parenthesised(v: &[i64]) -> String {
 
 /// Columns of windows of `x`, [batch, channels, h, w], and its inverse direction, each the other's gradient.
 fn unfold_data(x: &Tensor, s: ConvShape) -> Result<Tensor> {
+    if x.dtype() == DType::Bool {
+        return unfold_data(&x.to_dtype(DType::U8)?, s)?.to_dtype(DType::Bool);
+    }
     let rows = s.in_channels * s.taps();
     let out = Tensor::empty(&[s.batch, rows, s.pixels_out()], x.dtype(), x.device())?;
     let data = x.detach().contiguous()?;
-    choose!("im2col_out_cpu", x.dtype(), summed, T => kernel::unfold(&s, data.as_slice::<T>()?, fill_slice::<T>(&out)?));
+    choose!("im2col_out_cpu", x.dtype(), moved, T => kernel::unfold(&s, data.as_slice::<T>()?, fill_slice::<T>(&out)?));
     if autograd::needs_grad(&[x]) {
         record("Im2ColBackward0", &[x], &[&out], move |g| grads([Some(fold_data(&g.get(0)?, s)?)]));
     }
@@ -623,18 +649,15 @@ fn fold_images(x: &Tensor, a: &Args) -> Result<Tensor> {
 }
 
 /// Where the windows of a fractional pooling begin: steps of `alpha` from a random start, the last at the end.
-fn fractional_starts(size: usize, out: usize, window: usize, sample: f64, single: bool) -> Vec<usize> {
+fn fractional_starts<T: Element>(size: usize, out: usize, window: usize, sample: f64) -> Vec<usize> {
+    // Every step is rounded to the input's dtype, which decides where windows fall.
+    let round = |x: f64| T::from_f64(x).to_f64();
     let mut starts = Vec::with_capacity(out);
     if out > 1 {
-        let room = (size - window) as f64;
-        let alpha = room / (out - 1) as f64;
+        let alpha = round(round((size - window) as f64) / round((out - 1) as f64));
+        let offset = round(sample * alpha) as i64;
         for i in 0..out - 1 {
-            let at = if single {
-                let (alpha, s) = (alpha as f32, sample as f32);
-                ((i as f32 + s) * alpha) as i64 - (s * alpha) as i64
-            } else {
-                ((i as f64 + sample) * alpha) as i64 - (sample * alpha) as i64
-            };
+            let at = round(round(round(i as f64) + sample) * alpha) as i64 - offset;
             starts.push((at.max(0) as usize).min(size - window));
         }
     }
@@ -717,7 +740,6 @@ fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)> {
     let result = Tensor::empty(&sizes, x.dtype(), x.device())?;
     let indices = Tensor::empty(&sizes, DType::I64, x.device())?;
     let data = x.detach().contiguous()?;
-    let single = x.dtype() != DType::F64;
     // Two axes take their samples in the order width, height; three in the order time, height, width.
     let sample_of = |plane: usize, d: usize| samples[plane * n + if n == 2 { 1 - d } else { d }];
     let (per_in, per_out): (usize, usize) = (space.iter().product(), out.iter().map(|&o| o as usize).product());
@@ -731,7 +753,7 @@ fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)> {
             for d in 0..n {
                 let k = 3 - n + d;
                 starts[k] =
-                    fractional_starts(space[d], out[d] as usize, window[d] as usize, sample_of(plane, d), single);
+                    fractional_starts::<T>(space[d], out[d] as usize, window[d] as usize, sample_of(plane, d));
                 extent[k] = window[d] as usize;
                 size[k] = space[d];
             }
@@ -805,7 +827,7 @@ macro_rules! pools {
             ///     ceil_mode: also take a last window that is only partly inside.
             ///     count_include_pad: whether padding counts as zeros or not at all.
             ///     divisor_override: divide by this number instead.
-            $avg, in [NN, TORCH] {
+            $avg, in [NN, TORCH]; out {
                 $avg_schema => |a| avg_pool(stringify!($avg), $n, a),
             }
         }

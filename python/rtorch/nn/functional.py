@@ -155,6 +155,8 @@ def _with_open_sizes(pool, n):
     """Has None in `output_size` stand for the size of the input."""
 
     def adaptive_pool(input, output_size, *args, **kwargs):
+        if isinstance(output_size, (tuple, list)) and input.dim() <= len(output_size):
+            raise ValueError(f"Input dimension should be at least {len(output_size) + 1}")
         if isinstance(output_size, (tuple, list)) and None in output_size:
             given = tuple(output_size) if len(output_size) > 1 else tuple(output_size) * n
             sizes = input.shape[-len(given) :]
