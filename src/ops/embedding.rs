@@ -204,20 +204,23 @@ impl Bags<'_> {
             let empty = Tensor::from_slice_shaped(&sizes.iter().map(|&n| n == 0).collect::<Vec<_>>(), &[bags, 1])?;
             return Ok(Value::Tuple(vec![zeroed(&picked, &empty)?, bag, size, top]));
         }
-        let mut looked = embedding(weight, &used, None, self.by_frequency)?;
+        // Half types sum in float32 and round once.
+        let wide = weight.dtype().compute();
+        let mut looked = embedding(weight, &used, None, self.by_frequency)?.to_dtype(wide)?;
         if let Some(f) = self.factors {
-            let each = index_select(&f.reshape(&[-1])?, 0, &Tensor::from_slice(&kept)?)?;
+            let each = index_select(&f.reshape(&[-1])?, 0, &Tensor::from_slice(&kept)?)?.to_dtype(wide)?;
             looked = looked.mul(&each.unsqueeze(1)?)?;
         }
-        let zeros = Tensor::zeros(&[bags, columns], weight.dtype(), weight.device())?;
+        let zeros = Tensor::zeros(&[bags, columns], wide, weight.device())?;
         let sum = index_add(&zeros, 0, &bag_of, &looked, Scalar::Int(1))?;
         if self.mode == Mode::Sum {
             let none = Tensor::zeros(&[bags], DType::I64, weight.device())?;
+            let sum = sum.to_dtype(weight.dtype())?;
             return Ok(Value::Tuple(vec![sum, Tensor::zeros(&[0], DType::I64, weight.device())?, none.clone(), none]));
         }
         let counts: Vec<f64> = sizes.iter().map(|&n| n.max(1) as f64).collect();
-        let counts = Tensor::from_slice_shaped(&counts, &[bags, 1])?.to_dtype(weight.dtype())?;
-        Ok(Value::Tuple(vec![sum.div(&counts)?, bag, size.clone(), size]))
+        let counts = Tensor::from_slice_shaped(&counts, &[bags, 1])?.to_dtype(wide)?;
+        Ok(Value::Tuple(vec![sum.div(&counts)?.to_dtype(weight.dtype())?, bag, size.clone(), size]))
     }
 
     /// For every bag and column the first row with the largest value; 0 in empty bags.

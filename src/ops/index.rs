@@ -1,6 +1,6 @@
 //! Advanced indexing: reading and writing at positions that tensors give.
 
-use crate::autograd::{self, Grads, engine::grads, record};
+use crate::autograd::{self, Grads, Saved, engine::grads, record};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -212,8 +212,30 @@ fn read(x: &Tensor, indices: &Indices, sizes: &[usize]) -> Result<Tensor> {
     Ok(out)
 }
 
+/// The mask of `x[mask]` where it has the sizes of `x`; it needs no coordinates.
+fn full_mask<'a>(x: &Tensor, indices: &'a [(usize, Tensor)]) -> Option<&'a Tensor> {
+    match indices {
+        [(0, m)] if m.dtype() == DType::Bool && m.sizes() == x.sizes() && x.device().is_cpu() && m.device().is_cpu() => {
+            Some(m)
+        }
+        _ => None,
+    }
+}
+
 /// `x[indices]`.
 pub fn index(x: &Tensor, indices: &[(usize, Tensor)]) -> Result<Tensor> {
+    if let Some(mask) = full_mask(x, indices) {
+        let out = autograd::no_grad(|| super::mask::masked_select(&x.detach(), mask))?;
+        if autograd::needs_grad(&[x]) {
+            let (sizes, saved): (Sizes, _) = (SmallVec::from_slice(x.sizes()), Saved::input(mask));
+            record("IndexBackward0", &[x], &[&out], move |g: &Grads| {
+                let (g0, mask) = (g.get(0)?, saved.get(g)?);
+                let zeros = Tensor::zeros(&sizes, g0.dtype(), g0.device())?;
+                grads([Some(super::mask::masked_scatter(&zeros, &mask, &g0)?)])
+            });
+        }
+        return Ok(out);
+    }
     let (indices, sizes) = autograd::no_grad(|| expand(x, indices))?;
     let out = read(x, &indices, &sizes)?;
     if autograd::needs_grad(&[x]) {
@@ -331,6 +353,17 @@ pub fn index_put_(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accu
     let fills = matches!(indices, [(_, mask)] if mask.dtype() == DType::Bool) && values.numel() == 1 && !accumulate;
     let values = if fills { &values.to_dtype(x.dtype())? } else { values };
     check_dtypes(x, values)?;
+    if let (true, Some(mask)) = (fills, full_mask(x, indices)) {
+        let before = if grad { autograd::inplace::original(x)? } else { x.clone() };
+        let value = values.reshape(&[])?;
+        return if grad {
+            x.overwrite(&mask.where_(&value, &before)?)
+        } else {
+            x.write_from(&autograd::no_grad(|| mask.where_(&value, x))?)?;
+            x.bump();
+            Ok(x.clone())
+        };
+    }
     if !grad {
         let (indices, sizes) = expand(x, indices)?;
         put_data(x, &indices, &sizes, values, accumulate)?;

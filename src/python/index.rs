@@ -90,8 +90,18 @@ fn key(o: &Bound<'_, PyAny>) -> PyResult<Key> {
     }
     Err(PyIndexError::new_err(format!(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {})",
-        convert::type_name(o)
+        full_type_name(o)
     )))
+}
+
+/// `list`, `numpy.ndarray`: the type with its module.
+fn full_type_name(o: &Bound<'_, PyAny>) -> String {
+    let t = o.get_type();
+    let name = t.qualname().map(|n| n.to_string()).unwrap_or_default();
+    match t.module().map(|m| m.to_string()) {
+        Ok(m) if m != "builtins" => format!("{m}.{name}"),
+        _ => name,
+    }
 }
 
 fn int(o: &Bound<'_, PyAny>) -> PyResult<Key> {
@@ -332,7 +342,7 @@ pub fn set(py: Python<'_>, x: &Tensor, o: &Bound<'_, PyAny>, value: &Bound<'_, P
         None => Some(tensor_of(value).map_err(|_| {
             PyTypeError::new_err(format!(
                 "can't assign a {} to a torch.{}Tensor",
-                convert::type_name(value),
+                full_type_name(value),
                 x.dtype().scalar_name()
             ))
         })?),
