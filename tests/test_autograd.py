@@ -119,7 +119,7 @@ def test_changes_of_views_reach_the_base():
     x, w = leaf(1.0, 2.0, 3.0), leaf(5.0)
     y = x * 2
     y[1:2].mul_(w)
-    assert y.grad_fn.name() == "CopySlices"
+    assert y.grad_fn.name().endswith("CopySlices")
     (y * y).sum().backward()
     assert x.grad.tolist() == [8.0, 400.0, 24.0]
     assert w.grad.tolist() == [160.0]
