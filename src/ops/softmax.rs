@@ -23,7 +23,9 @@ impl Tensor {
     pub fn softmax_of(&self, log: bool, dim: i64, dtype: Option<DType>) -> Result<Tensor> {
         let d = shape::wrap_dim(dim, self.ndim())?;
         let x = &self.to_dtype(dtype.unwrap_or(self.dtype()))?;
-        x.need_cpu(if log { "log_softmax" } else { "softmax" })?;
+        if !x.device().is_cpu() {
+            return composite(log, x, d);
+        }
         let source = prepared(x)?;
         let out = Tensor::empty(x.sizes(), source.dtype(), x.device())?;
         let block = block(x, d);
@@ -57,6 +59,15 @@ impl Tensor {
     pub fn log_softmax(&self, dim: i64) -> Result<Tensor> {
         self.softmax_of(true, dim, None)
     }
+}
+
+/// What softmax means, for devices without a kernel of its own.
+fn composite(log: bool, x: &Tensor, d: usize) -> Result<Tensor> {
+    let along: &[usize] = if x.ndim() == 0 { &[] } else { &[d] };
+    let shifted = x.sub(&autograd::no_grad(|| x.amax(along, true))?)?;
+    let e = shifted.exp()?;
+    let sum = e.sum_dims(along, true)?;
+    if log { shifted.sub(&sum.log()?) } else { e.div(&sum) }
 }
 
 /// The gradient through softmax from that of its result `y`.
