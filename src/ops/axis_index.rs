@@ -1,6 +1,6 @@
 //! Whole slices of an axis at positions a vector gives: `index_select` and its writing relatives.
 
-use super::scatter::{Reduce, at_least_1d, number_of, scatter_reduce};
+use super::scatter::{Reduce, at_least_1d, in_place, number_of, scatter_reduce, target};
 use crate::autograd::{self, Grads, Saved, engine::grads, record};
 use crate::cpu::index::{self as kernel, Combine};
 use crate::dtype::DType;
@@ -116,9 +116,13 @@ fn check_source(op: &str, x: &Tensor, dim: i64, index: &Tensor, source: &Tensor)
 
 /// `x` with `alpha * source` added slice by slice.
 pub fn index_add(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor, alpha: Scalar) -> Result<Tensor> {
+    index_add_to(x, dim, index, source, alpha, false)
+}
+
+fn index_add_to(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor, alpha: Scalar, over: bool) -> Result<Tensor> {
     let d = check_source("index_add", x, dim, index, source)?;
     let at = vector(index)?;
-    let out = contiguous_copy(x)?;
+    let out = if over { target(x, true)? } else { contiguous_copy(x)? };
     let out1 = at_least_1d(&out)?;
     let n = out1.sizes()[d];
     kernel::check_bounds(&at, 0, n, |i| {
@@ -164,7 +168,7 @@ pub fn index_add(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor, alpha: S
 }
 
 /// `x` with the slices of `source` in place of those the index names.
-pub fn index_copy(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+pub fn index_copy(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor, over: bool) -> Result<Tensor> {
     x.need_cpu("index_copy_")?;
     let d = shape::wrap_dim(dim, x.ndim())?;
     crate::check!(
@@ -219,7 +223,7 @@ pub fn index_copy(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor) -> Resu
         "index_copy_(): Number of indices ({count}) should be equal to source.size(dim) ({given})"
     );
     let at = vector(index)?;
-    let out = contiguous_copy(x)?;
+    let out = if over { target(x, true)? } else { contiguous_copy(x)? };
     let out1 = at_least_1d(&out)?;
     let n = out1.sizes()[d];
     kernel::check_bounds(&at, 0, n, |i| {
@@ -339,16 +343,36 @@ op! {
 }
 op! {
     /// Returns a copy of `input` with `alpha * source` added to the slices along `dim` that `index` names.
-    index_add, in [TORCH, METHOD]; out, in_place {
+    index_add, in [TORCH, METHOD]; out {
         "(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor" =>
             |a| index_add(&a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3), a.scalar(4)),
     }
 }
 op! {
     /// Returns a copy of `input` with the slices of `source` in place of those along `dim` that `index` names.
-    index_copy, in [TORCH, METHOD]; out, in_place {
+    index_copy, in [TORCH, METHOD]; out {
         "(Tensor input, int dim, Tensor index, Tensor source) -> Tensor" =>
-            |a| index_copy(&a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3)),
+            |a| index_copy(&a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3), false),
+    }
+}
+op! {
+    /// Adds `alpha * source` to the slices along `dim` that `index` names.
+    index_add_, in [METHOD] {
+        "(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor" => |a| {
+            let (index, source) = (a.tensor(2), a.tensor(3));
+            in_place(&a.tensor(0), &[&index, &source], |x, over| {
+                index_add_to(x, a.int(1), &index, &source, a.scalar(4), over)
+            })
+        },
+    }
+}
+op! {
+    /// Puts the slices of `source` in place of those along `dim` that `index` names.
+    index_copy_, in [METHOD] {
+        "(Tensor input, int dim, Tensor index, Tensor source) -> Tensor" => |a| {
+            let (index, source) = (a.tensor(2), a.tensor(3));
+            in_place(&a.tensor(0), &[&index, &source], |x, over| index_copy(x, a.int(1), &index, &source, over))
+        },
     }
 }
 op! {
@@ -377,4 +401,4 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] =
-    &[&index_select::DEF, &index_add::DEF, &index_copy::DEF, &index_fill::DEF, &index_reduce::DEF];
+    &[&index_select::DEF, &index_add::DEF, &index_add_::DEF, &index_copy::DEF, &index_copy_::DEF, &index_fill::DEF, &index_reduce::DEF];

@@ -1,6 +1,7 @@
 //! Reading and writing at positions an index tensor gives along one axis: gather, scatter and their folds, `take`
 //! and `put`.
 
+use super::args::Args;
 use crate::autograd::{self, Grads, Saved, engine::grads, record, record_not_differentiable};
 use crate::cpu::index::{self as kernel, Fold, shown};
 use crate::dtype::DType;
@@ -175,17 +176,51 @@ fn fit_source(g: Tensor, sizes: &[usize]) -> Result<Tensor> {
     Ok(g)
 }
 
+/// What an op writes to: a copy, or the tensor's own memory where it runs in place.
+pub fn target(x: &Tensor, over: bool) -> Result<Tensor> {
+    if over { Ok(x.detach()) } else { x.clone_data() }
+}
+
+/// Whether two dense tensors share elements.
+fn meets(a: &Tensor, b: &Tensor) -> bool {
+    let span = |t: &Tensor| {
+        let start = t.offset() * t.dtype().size();
+        (start, start + t.numel() * t.dtype().size())
+    };
+    let ((a0, a1), (b0, b1)) = (span(a), span(b));
+    a.storage().same(b.storage()) && a.is_dense() && b.is_dense() && a0 < b1 && b0 < a1
+}
+
+/// Runs `f(x, over)` in place: over the memory of `x` where no gradient and no shared memory forbids it.
+pub fn in_place(x: &Tensor, others: &[&Tensor], f: impl Fn(&Tensor, bool) -> Result<Tensor>) -> Result<Tensor> {
+    let grad = autograd::needs_grad(&[x]) || autograd::needs_grad(others);
+    autograd::inplace::check(x, grad)?;
+    crate::check!(
+        !others.iter().any(|t| meets(x, t)),
+        Runtime,
+        "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory \
+         location. Please clone() the tensor before performing the operation."
+    );
+    if !grad && x.device().is_cpu() && !others.iter().any(|t| t.storage().same(x.storage())) {
+        f(x, true)?;
+        x.bump();
+        return Ok(x.clone());
+    }
+    let before = if grad { autograd::inplace::original(x)? } else { x.clone() };
+    x.overwrite(&f(&before, false)?)
+}
+
 /// A copy of `x` with the elements of `src` written where the index says.
-pub fn scatter(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+pub fn scatter(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor, over: bool) -> Result<Tensor> {
     let (d, at) = check_scatter(x, dim, index, Some(src))?;
-    let out = x.clone_data()?;
+    let out = target(x, over)?;
     autograd::no_grad(|| scatter_data(&out, d, &at, src, None))?;
     if autograd::needs_grad(&[x, src]) {
         let sizes: Sizes = SmallVec::from_slice(src.sizes());
         let saved = Saved::input(index);
         record("ScatterBackward0", &[x, src], &[&out], move |g: &Grads| {
             let (g0, index) = (g.get(0)?, saved.get(g)?);
-            let to_x = g.when(0, || scatter_number(&g0, dim, &index, Scalar::Int(0)))?;
+            let to_x = g.when(0, || scatter_number(&g0, dim, &index, Scalar::Int(0), false))?;
             let to_src = g.when(1, || fit_source(gather(&g0, dim, &index)?, &sizes))?;
             grads([to_x, to_src])
         });
@@ -194,29 +229,36 @@ pub fn scatter(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor) -> Result<Ten
 }
 
 /// A copy of `x` with a number written where the index says.
-pub fn scatter_number(x: &Tensor, dim: i64, index: &Tensor, value: Scalar) -> Result<Tensor> {
+pub fn scatter_number(x: &Tensor, dim: i64, index: &Tensor, value: Scalar, over: bool) -> Result<Tensor> {
     let (d, at) = check_scatter(x, dim, index, None)?;
-    let out = x.clone_data()?;
+    let out = target(x, over)?;
     autograd::no_grad(|| scatter_data(&out, d, &at, &number_of(value, x.dtype())?.expand_to(at.sizes())?, None))?;
     if autograd::needs_grad(&[x]) {
         let saved = Saved::input(index);
         record("ScatterBackward1", &[x], &[&out], move |g: &Grads| {
             let (g0, index) = (g.get(0)?, saved.get(g)?);
-            grads([Some(scatter_number(&g0, dim, &index, Scalar::Int(0))?)])
+            grads([Some(scatter_number(&g0, dim, &index, Scalar::Int(0), false)?)])
         });
     }
     Ok(out)
 }
 
 /// `scatter` with `reduce`, which has no derivative.
-fn scatter_old_reduce(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor, reduce: &str) -> Result<Tensor> {
+fn scatter_old_reduce(
+    x: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    src: &Tensor,
+    reduce: &str,
+    over: bool,
+) -> Result<Tensor> {
     let fold = match reduce {
         "add" => Fold::Sum,
         "multiply" => Fold::Prod,
         _ => crate::bail!(Runtime, "reduce argument must be either add or multiply."),
     };
     let (d, at) = check_scatter(x, dim, index, Some(src))?;
-    let out = x.clone_data()?;
+    let out = target(x, over)?;
     autograd::no_grad(|| scatter_data(&out, d, &at, src, Some(fold)))?;
     if autograd::needs_grad(&[x, src]) {
         record_not_differentiable("scatter", &[x, src], &[&out]);
@@ -226,8 +268,12 @@ fn scatter_old_reduce(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor, reduce
 
 /// A copy of `x` with the elements of `src` added where the index says.
 pub fn scatter_add(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+    scatter_add_to(x, dim, index, src, false)
+}
+
+fn scatter_add_to(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor, over: bool) -> Result<Tensor> {
     let (d, at) = check_scatter(x, dim, index, Some(src))?;
-    let out = x.clone_data()?;
+    let out = target(x, over)?;
     autograd::no_grad(|| scatter_data(&out, d, &at, src, Some(Fold::Sum)))?;
     if autograd::needs_grad(&[x, src]) {
         let sizes: Sizes = SmallVec::from_slice(src.sizes());
@@ -332,7 +378,7 @@ pub fn scatter_reduce(
         record(name, &[x, src], &[&out], move |g: &Grads| {
             let (g0, x, index, src, out) = (g.get(0)?, sx.get(g)?, si.get(g)?, ss.get(g)?, so.get(g)?);
             let (to_x, to_src) = reduce_backward(&g0, &x, dim, &index, &src, &out, reduce, include_self)?;
-            let to_x = if include_self { to_x } else { scatter_number(&to_x, dim, &index, Scalar::Int(0))? };
+            let to_x = if include_self { to_x } else { scatter_number(&to_x, dim, &index, Scalar::Int(0), false)? };
             grads([g.needs(0).then_some(to_x), g.needs(1).then(|| fit_source(to_src, src.sizes())).transpose()?])
         });
     }
@@ -546,6 +592,26 @@ fn take_along_dim(x: &Tensor, index: &Tensor, dim: Option<i64>) -> Result<Tensor
     gather(&wide, d as i64, &at)
 }
 
+/// `scatter` of a tensor or a number, written or reduced, as the arguments say.
+fn scatter_row(x: &Tensor, a: &Args, over: bool) -> Result<Tensor> {
+    let (dim, index) = (a.int(1), a.tensor(2));
+    match (a.opt_tensor(3), a.opt_str(4)) {
+        (Some(src), None) => scatter(x, dim, &index, src, over),
+        (None, None) => scatter_number(x, dim, &index, a.scalar(3), over),
+        (Some(src), Some(reduce)) => scatter_old_reduce(x, dim, &index, src, reduce, over),
+        (None, Some(reduce)) => {
+            let src = number_of(a.scalar(3), x.dtype())?.expand_to(index.sizes())?;
+            scatter_old_reduce(x, dim, &index, &src, reduce, over)
+        }
+    }
+}
+
+fn scatter_in_place(a: &Args) -> Result<Tensor> {
+    let index = a.tensor(2);
+    let src = a.opt_tensor(3).unwrap_or(&index);
+    in_place(&a.tensor(0), &[&index, src], |x, over| scatter_row(x, a, over))
+}
+
 op! {
     /// Gathers values along an axis: `out[i][j] = input[index[i][j]][j]` for `dim` 0.
     ///
@@ -574,25 +640,38 @@ op! {
     ///     index: int64, no larger than `src` nor, apart from `dim`, than `input`.
     ///     src: values of the dtype of `input`, or a number.
     ///     reduce: "add" or "multiply" instead of writing. Default: write.
-    scatter, in [TORCH, METHOD]; out, in_place {
-        "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" =>
-            |a| scatter(&a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3)),
-        "(Tensor input, int dim, Tensor index, Scalar value) -> Tensor" =>
-            |a| scatter_number(&a.tensor(0), a.int(1), &a.tensor(2), a.scalar(3)),
+    scatter, in [TORCH, METHOD]; out {
+        "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" => |a| scatter_row(&a.tensor(0), a, false),
+        "(Tensor input, int dim, Tensor index, Scalar value) -> Tensor" => |a| scatter_row(&a.tensor(0), a, false),
         "(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor" =>
-            |a| scatter_old_reduce(&a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3), a.str(4)),
-        "(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor" => |a| {
-            let (x, index) = (a.tensor(0), a.tensor(2));
-            let src = number_of(a.scalar(3), x.dtype())?.expand_to(index.sizes())?;
-            scatter_old_reduce(&x, a.int(1), &index, &src, a.str(4))
-        },
+            |a| scatter_row(&a.tensor(0), a, false),
+        "(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor" =>
+            |a| scatter_row(&a.tensor(0), a, false),
+    }
+}
+op! {
+    /// Writes `src`, a tensor or a number, at the positions the index gives along `dim`.
+    scatter_, in [METHOD] {
+        "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" => |a| scatter_in_place(a),
+        "(Tensor input, int dim, Tensor index, Scalar value) -> Tensor" => |a| scatter_in_place(a),
+        "(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor" => |a| scatter_in_place(a),
+        "(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor" => |a| scatter_in_place(a),
     }
 }
 op! {
     /// Returns a copy of `input` with the elements of `src` added at the positions the index gives along `dim`.
-    scatter_add, in [TORCH, METHOD]; out, in_place {
+    scatter_add, in [TORCH, METHOD]; out {
         "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" =>
             |a| scatter_add(&a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3)),
+    }
+}
+op! {
+    /// Adds the elements of `src` at the positions the index gives along `dim`.
+    scatter_add_, in [METHOD] {
+        "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" => |a| {
+            let (index, src) = (a.tensor(2), a.tensor(3));
+            in_place(&a.tensor(0), &[&index, &src], |x, over| scatter_add_to(x, a.int(1), &index, &src, over))
+        },
     }
 }
 op! {
@@ -629,5 +708,5 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &gather::DEF, &scatter::DEF, &scatter_add::DEF, &scatter_reduce__::DEF, &take::DEF, &put::DEF, &take_along_dim::DEF,
+    &gather::DEF, &scatter::DEF, &scatter_::DEF, &scatter_add::DEF, &scatter_add_::DEF, &scatter_reduce__::DEF, &take::DEF, &put::DEF, &take_along_dim::DEF,
 ];
