@@ -4,7 +4,7 @@ use crate::cpu::special;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::Pointwise;
-use crate::ops::args::{Args, GeneratorHandle};
+use crate::ops::args::Args;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -87,6 +87,11 @@ fn holdable(_: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
     crate::check!(promoted != DType::Bool, Runtime, "Bool inputs not supported for hardtanh");
     crate::check!(!promoted.is_complex(), NotImplemented, "clamp is not supported for complex types");
     crate::check!(
+        promoted.is_signed() || params.iter().all(|p| p.to_f64() >= 0.0),
+        Runtime,
+        "cannot do hardtanh on an unsigned type with negative limits"
+    );
+    crate::check!(
         params[0].to_f64() <= params[1].to_f64(),
         Value,
         "min_val cannot be greater than max_val"
@@ -156,7 +161,7 @@ pointwise! {
     _elu(x; alpha, scale, input_scale) -> Promote,
     schema ["(Tensor input, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor"], in [PRIVATE], rust elu {
         float = R::select(x < R::ZERO, (x * input_scale).exp_m1() * (alpha * scale), x * scale),
-        wgsl = "select(x * scale, (exp(x * input_scale) - 1) * alpha * scale, x < 0)",
+        wgsl = "select(x * scale, expm1(x * input_scale) * alpha * scale, x < 0)",
         grad x(g; x) = g.elu_backward(x, alpha, scale, input_scale),
     }
 }
@@ -215,7 +220,7 @@ pointwise! {
     _silu(x) -> Promote, in [PRIVATE], rust silu {
         float = x * x.sigmoid(),
         complex = x * x.sigmoid(),
-        wgsl = "x / (1.0 + exp(-x))",
+        wgsl = "x * sigmoid(x)",
         grad x(g; x) = if x.is_complex() {
             let s = x.sigmoid();
             g * (&s * (x * (1.0 - &s) + 1.0)).conj()
@@ -232,6 +237,7 @@ pointwise! {
             let s = x.sigmoid();
             g * s * (R::ONE + x * (R::ONE - s))
         },
+        wgsl = "g * sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))",
         grad g(h; x) = h.silu_backward(x),
         grad x(h; g, x) = {
             let s = x.sigmoid();
@@ -281,7 +287,7 @@ pointwise! {
     softplus(x; beta, threshold) -> Promote, schema ["(Tensor input, Scalar beta=1, Scalar threshold=20) -> Tensor"],
     in [NN], in_place no {
         float = special::softplus(x, beta, threshold),
-        wgsl = "select(log(1.0 + exp(x * beta)) / beta, x, x * beta > threshold)",
+        wgsl = "select(log1p(exp(x * beta)) / beta, x, x * beta > threshold)",
         grad x(g; x) = g.softplus_backward(x, beta, threshold),
     }
 }
@@ -292,6 +298,7 @@ pointwise! {
     schema ["(Tensor grad_output, Tensor input, Scalar beta, Scalar threshold) -> Tensor"], in [PRIVATE], in_place no,
     rust softplus_backward {
         float = R::select(x * beta > threshold, g, g * (x * beta).sigmoid()),
+        wgsl = "select(g * sigmoid(x * beta), g, x * beta > threshold)",
         grad g(h; x) = h.softplus_backward(x, beta, threshold),
         grad x(h; g, x) = {
             let scaled = x * beta;
@@ -352,6 +359,7 @@ pointwise! {
             let slope = R::from_f64(GELU_SCALE) * (R::ONE + R::from_f64(3.0) * cubic);
             g * R::HALF * (R::ONE + t + x * (R::ONE - t * t) * slope)
         },
+        wgsl = "0.5 * g * (1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) + x * (1.0 - tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) * tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))) * 0.7978845608028654 * (1.0 + 0.134145 * x * x))",
         grad g(h; x) = h.gelu_tanh_backward(x),
         grad x(h; g, x) = {
             let square = x * x;
@@ -404,6 +412,7 @@ pointwise! {
             let three = R::from_f64(3.0);
             R::select(x <= -three, R::ZERO, R::select(x < three, g * (x / three + R::HALF), g))
         },
+        wgsl = "select(select(g, g * (x / 3.0 + 0.5), x < 3.0), 0.0, x <= -3.0)",
         grad g(h; x) = h.hardswish_backward(x),
         grad x(h; g, x) = (h * g).hardtanh_backward(x, -3, 3) * (1.0 / 3.0),
     }
@@ -415,6 +424,7 @@ pointwise! {
     /// Returns `log(sigmoid(x))` for the elements of `input`, without overflow.
     logsigmoid(x) -> Promote, in [NN], in_place no {
         float = special::log_sigmoid(x),
+        wgsl = "min(x, 0.0) - log1p(exp(-abs(x)))",
         grad x(g; x) = g * (-x).sigmoid(),
     }
 }
@@ -476,6 +486,7 @@ pointwise! {
     _shrink_backward(g, x; lambd) -> Promote, schema ["(Tensor grad_output, Tensor input, Scalar lambd) -> Tensor"],
     in [PRIVATE], in_place no, rust shrink_backward {
         float = R::select((x >= -lambd) & (x <= lambd), R::ZERO, g),
+        wgsl = "select(g, 0.0, x >= -lambd && x <= lambd)",
         grad g(h; x) = h.shrink_backward(x, lambd),
         grad x(h) = h.zeros_like(),
     }
@@ -497,6 +508,7 @@ pointwise! {
     _prelu_backward(g, x, weight) -> Promote, schema ["(Tensor grad_output, Tensor input, Tensor weight) -> Tensor"],
     in [PRIVATE], in_place no, rust prelu_backward {
         float = R::select(x > R::ZERO, g, g * weight),
+        wgsl = "select(g * weight, g, x > 0)",
         grad g(h; x, weight) = h.prelu_backward(x, weight),
         grad x(h) = h.zeros_like(),
         grad weight(h; g, x) = (h * g).masked(&x.at_most(0)),
@@ -543,55 +555,6 @@ op! {
     }
 }
 
-fn rrelu_of(x: &Tensor, lower: f64, upper: f64, training: bool, generator: Option<GeneratorHandle>) -> Result<Tensor> {
-    crate::check!(lower <= upper, Runtime, "Lower bound should be less than or equal to the upper bound");
-    if !training {
-        return x.leaky_relu((lower + upper) / 2.0);
-    }
-    x.need_cpu("rrelu")?;
-    crate::check!(
-        x.dtype().is_floating(),
-        NotImplemented,
-        "\"rrelu_with_noise_out_cpu\" not implemented for '{}'",
-        x.dtype().scalar_name()
-    );
-    let wide = crate::autograd::no_grad(|| x.detach().to_dtype(DType::F64)?.contiguous())?;
-    let double = x.dtype() == DType::F64;
-    let (lower, upper) = if double { (lower, upper) } else { (f64::from(lower as f32), f64::from(upper as f32)) };
-    let generator = generator.unwrap_or_else(super::random::default_generator);
-    let mut generator = generator.lock().map_err(|_| crate::err!(Runtime, "the generator is in use"))?;
-    // One draw per element that is not positive, in order: PyTorch's stream.
-    let slopes: Vec<f64> = wide
-        .as_slice::<f64>()?
-        .iter()
-        .map(|&v| {
-            if v > 0.0 {
-                return 1.0;
-            }
-            let slope = generator.uniform_between(lower, upper);
-            if double { slope } else { f64::from(slope as f32) }
-        })
-        .collect();
-    x.mul(&Tensor::from_slice_shaped(&slopes, x.sizes())?.to_dtype(x.dtype())?)
-}
-
-op! {
-    /// Returns `input` where it is positive, elsewhere scaled by a slope: drawn from `[lower, upper)` per element while
-    /// training, their mean otherwise.
-    rrelu, in [TORCH, NN]; in_place {
-        "(Tensor input, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, bool inplace=False, *, Generator? generator=None) -> Tensor" =>
-            |a| {
-                let x = a.tensor(0);
-                if !a.bool(4) {
-                    return rrelu_of(&x, a.scalar(1).to_f64(), a.scalar(2).to_f64(), a.bool(3), a.generator(5));
-                }
-                crate::autograd::inplace::check(&x, crate::autograd::needs_grad(&[&x]))?;
-                let before = crate::autograd::inplace::original(&x)?;
-                x.overwrite(&rrelu_of(&before, a.scalar(1).to_f64(), a.scalar(2).to_f64(), a.bool(3), a.generator(5))?)
-            },
-    }
-}
-
 op! {
     /// Splits `input` into halves along `dim` and returns the first times the sigmoid of the second.
     glu, in [NN] {
@@ -622,5 +585,5 @@ pub static ROWS: &[&crate::ops::OpDef] = &[
     &_softplus_backward::DEF, &_gelu::DEF, &_gelu_backward::DEF, &_gelu_tanh::DEF, &_gelu_tanh_backward::DEF,
     &gelu::DEF, &_hardsigmoid::DEF, &hardsigmoid::DEF, &_hardswish::DEF, &_hardswish_backward::DEF, &hardswish::DEF,
     &logsigmoid::DEF, &softsign::DEF, &tanhshrink::DEF, &softshrink::DEF, &hardshrink::DEF, &_shrink_backward::DEF,
-    &_prelu::DEF, &_prelu_backward::DEF, &prelu::DEF, &rrelu::DEF, &glu::DEF,
+    &_prelu::DEF, &_prelu_backward::DEF, &prelu::DEF, &glu::DEF,
 ];
