@@ -390,13 +390,18 @@ impl Tensor {
 
     /// Removes the given axes where they have size one.
     pub fn squeeze_dims(&self, dims: &[usize]) -> Result<Tensor> {
+        self.squeeze_as(dims, "SqueezeBackward0")
+    }
+
+    /// As `squeeze_dims`, under a name of its own in the graph.
+    fn squeeze_as(&self, dims: &[usize], name: &'static str) -> Result<Tensor> {
         let keep = |d: usize| !(dims.contains(&d) && self.sizes()[d] == 1);
         let sizes: Sizes = (0..self.ndim()).filter(|&d| keep(d)).map(|d| self.sizes()[d]).collect();
         let strides: Strides = (0..self.ndim()).filter(|&d| keep(d)).map(|d| self.strides()[d]).collect();
         let old = as_i64(self.sizes());
         // SAFETY: only axes of size one are dropped.
         Ok(unsafe {
-            view(self, self.offset(), sizes, strides, "SqueezeBackward0", move |g| g.get(0)?.reshape(&old))
+            view(self, self.offset(), sizes, strides, name, move |g| g.get(0)?.reshape(&old))
         })
     }
 
@@ -487,12 +492,11 @@ pub fn as_strided_backward(
     start: isize,
 ) -> Result<Tensor> {
     let (sizes0, strides0): (Vec<usize>, Vec<isize>) = (sizes.to_vec(), strides.to_vec());
-    let base_strides0 = base_strides.to_vec();
+    let (base_sizes0, base_strides0) = (base_sizes.to_vec(), base_strides.to_vec());
+    let (lo, hi) = shape::extent(base_sizes, base_strides);
+    let (vlo, vhi) = shape::extent(sizes, strides);
+    let (lo, hi) = (lo.min(vlo + start), hi.max(vhi + start));
     let out = autograd::no_grad(|| -> Result<Tensor> {
-        let (lo, hi) = shape::extent(base_sizes, base_strides);
-        let (vlo, vhi) = shape::extent(sizes, strides);
-        let lo = lo.min(vlo + start);
-        let hi = hi.max(vhi + start);
         let flat = Tensor::zeros(&[(hi - lo) as usize], g.dtype(), g.device())?;
         // Axes of stride zero first sum, so that the rest are distinct addresses wherever the view is not unusual.
         let mut g = g.clone();
@@ -527,15 +531,9 @@ pub fn as_strided_backward(
     let out = out.data_alias();
     if autograd::needs_grad(&[g]) {
         record_stateless("AsStridedBackwardBackward0", &[g], &[&out], move |gg| {
-            let gg = gg.get(0)?;
-            let laid = Tensor::empty_strided(gg.sizes(), &base_strides0, gg.dtype(), gg.device())?;
-            let laid = if laid.strides() == gg.strides() {
-                gg
-            } else {
-                laid.zero_fill()?;
-                laid.copy_(&gg)?
-            };
-            grads([Some(laid.as_strided_at(&sizes0, &strides0, start)?)])
+            // What the view shows outside the base is zero.
+            let flat = as_strided_backward(&gg.get(0)?, &[(hi - lo) as usize], &[1], &base_sizes0, &base_strides0, -lo)?;
+            grads([Some(flat.as_strided_at(&sizes0, &strides0, start - lo)?)])
         });
     }
     Ok(out)
@@ -763,8 +761,8 @@ op! {
     /// Returns a view without the axes of size one, or without those of `dim` that have it.
     squeeze, in [TORCH, METHOD] {
         "(Tensor input) -> Tensor" => |a| { let t = a.tensor(0); t.squeeze_dims(&(0..t.ndim()).collect::<Vec<_>>()) },
-        "(Tensor input, int dim) -> Tensor" => |a| { let t = a.tensor(0); let d = shape::wrap_dim(a.int(1), t.ndim())?; t.squeeze_dims(&[d]) },
-        "(Tensor input, int[] dim) -> Tensor" => |a| { let t = a.tensor(0); t.squeeze_dims(&shape::wrap_dims(a.ints(1), t.ndim())?) },
+        "(Tensor input, int dim) -> Tensor" => |a| { let t = a.tensor(0); let d = shape::wrap_dim(a.int(1), t.ndim())?; t.squeeze_as(&[d], "SqueezeBackward1") },
+        "(Tensor input, int[] dim) -> Tensor" => |a| { let t = a.tensor(0); t.squeeze_as(&shape::wrap_dims(a.ints(1), t.ndim())?, "SqueezeBackward2") },
     }
 }
 op! {
