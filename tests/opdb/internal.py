@@ -4,7 +4,6 @@ import numpy as np
 
 import rtorch as torch
 
-from .row import Sample as S
 from .row import op, private
 from .samples import calls, given, unary
 
