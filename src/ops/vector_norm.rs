@@ -161,7 +161,7 @@ fn renorm(x: &Tensor, p: f64, dim: i64, max: Scalar) -> Result<Tensor> {
 op! {
     /// Returns the `ord`-norm of `input` seen as a vector, over `dim` if given.
     vector_norm, in [LINALG]; out {
-        "(Tensor x, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor" =>
+        "(Tensor input, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor" =>
             |a| a.tensor(0).vector_norm(a.scalar(1).to_f64(), a.opt_ints(2), a.bool(3), a.dtype(4)),
     }
 }
