@@ -72,6 +72,8 @@ pointwise! {
         int = false,
         bool = false,
         complex = x.is_nan(),
+        wgsl = "isnan(x)",
+        wgsl_int = "false",
     }
 }
 
