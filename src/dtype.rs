@@ -273,6 +273,20 @@ macro_rules! dispatch {
     }};
 }
 
+/// As `dispatch!`, for the two dtypes floats are computed in.
+#[macro_export]
+macro_rules! dispatch_real {
+    ($dtype:expr, $T:ident => $body:expr) => {{
+        if $dtype == $crate::dtype::DType::F64 {
+            type $T = f64;
+            $body
+        } else {
+            type $T = f32;
+            $body
+        }
+    }};
+}
+
 /// As `dispatch!`, by size alone: for code that only moves elements.
 #[macro_export]
 macro_rules! dispatch_size {

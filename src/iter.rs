@@ -203,6 +203,12 @@ pub unsafe fn pointwise(
             return;
         }
     }
+    if n <= SMALL {
+        // SAFETY: the caller's promise.
+        if unsafe { small(kernel, compute, yields, ins, out, params) } {
+            return;
+        }
+    }
     let mut strides: SmallVec<[SmallVec<[isize; 5]>; MAX_OPERANDS]> = SmallVec::new();
     strides.push(broadcast_strides(out, out.sizes()));
     let mut pointers: SmallVec<[*mut u8; MAX_OPERANDS]> = SmallVec::new();
@@ -218,6 +224,41 @@ pub unsafe fn pointwise(
     unsafe { l.run(&pointers, |p, s, n| stage.run(p, s, n)) };
 }
 
+/// Most elements the short path takes.
+const SMALL: usize = BLOCK;
+
+/// Tiny operands, contiguous or of one element: staged in one block each, without planning a loop.
+///
+/// # Safety
+/// As `pointwise`.
+unsafe fn small(kernel: Kernel, compute: DType, yields: DType, ins: &[&Tensor], out: &Tensor, params: &[Scalar]) -> bool {
+    let n = out.numel();
+    let fits = |t: &Tensor| t.numel() == 1 || (t.is_contiguous() && t.sizes() == out.sizes());
+    if out.dtype() != yields || !out.is_contiguous() || !ins.iter().all(|t| fits(t)) {
+        return false;
+    }
+    let item = compute.size();
+    let out_ptr = out.data_ptr();
+    let mut scratch: [MaybeUninit<Scratch>; MAX_OPERANDS] = [const { MaybeUninit::uninit() }; MAX_OPERANDS];
+    let mut p = [std::ptr::null::<u8>(); MAX_OPERANDS];
+    for (k, t) in ins.iter().enumerate() {
+        let src = t.data_ptr();
+        let single = t.numel() == 1;
+        if !(single && n > 1) && t.dtype() == compute && !overlap(src, out_ptr, n * item.max(yields.size())) {
+            p[k] = src;
+            continue;
+        }
+        let dst = scratch[k].as_mut_ptr() as *mut u8;
+        let step = if single { 0 } else { t.dtype().size() as isize };
+        // SAFETY: the block holds BLOCK >= n elements; the source holds one or `n` contiguous ones.
+        unsafe { cast::cast(t.dtype(), compute)(src, step, dst, item as isize, n) };
+        p[k] = dst;
+    }
+    // SAFETY: every input is contiguous for `n` elements and disjoint from the output.
+    unsafe { kernel(p.as_ptr(), out_ptr, n, params) };
+    true
+}
+
 struct Stage<'a> {
     kernel: Kernel,
     compute: DType,
@@ -228,7 +269,9 @@ struct Stage<'a> {
 }
 
 #[repr(align(64))]
-struct Scratch([MaybeUninit<u8>; BLOCK * 16]);
+struct Scratch {
+    _bytes: [MaybeUninit<u8>; BLOCK * 16],
+}
 
 impl Stage<'_> {
     /// One run: operands that the kernel can take as they lie go straight in, the others through scratch blocks.
@@ -358,5 +401,58 @@ impl SendPtr {
     #[inline]
     pub fn of<T>(self) -> *mut T {
         self.0 as *mut T
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Device;
+
+    fn ramp(sizes: &[usize]) -> Tensor {
+        let n: usize = sizes.iter().product();
+        let values: Vec<f32> = (0..n).map(|i| i as f32).collect();
+        Tensor::from_slice_shaped(&values, sizes).unwrap()
+    }
+
+    #[test]
+    fn axes_collapse_to_one_run() {
+        let s = |v: &[isize]| SmallVec::from_slice(v);
+        let l = Loop::new(&[2, 3, 4], &[s(&[48, 16, 4]), s(&[48, 16, 4])]);
+        assert_eq!(l.sizes.as_slice(), &[24]);
+        let l = Loop::new(&[2, 3, 4], &[s(&[48, 16, 4]), s(&[0, 16, 4])]);
+        assert_eq!(l.sizes.as_slice(), &[12, 2]);
+    }
+
+    #[test]
+    fn broadcast_strided_and_cast_operands_agree_with_loops() {
+        // Sizes around the staging block, so that whole and partial blocks are met.
+        for n in [1, 3, 255, 256, 257, 600] {
+            let a = ramp(&[3, n]);
+            let b = ramp(&[n, 3]).t().unwrap();
+            let c = ramp(&[n]).to_dtype(DType::I32).unwrap();
+            let got = a.add(&b).unwrap().mul(&c).unwrap().to_vec::<f32>().unwrap();
+            for r in 0..3 {
+                for i in 0..n {
+                    let want = ((r * n + i) as f32 + (i * 3 + r) as f32) * i as f32;
+                    assert_eq!(got[r * n + i], want, "row {r} column {i} of {n}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn in_place_over_an_overlapping_operand() {
+        let a = ramp(&[1000]);
+        a.add_assign(&a.clone()).unwrap();
+        assert_eq!(a.to_vec::<f32>().unwrap()[999], 1998.0);
+    }
+
+    #[test]
+    fn copies_fill_every_element() {
+        let x = ramp(&[4, 5]).t().unwrap();
+        let y = Tensor::zeros(&[5, 4], DType::F64, Device::Cpu).unwrap();
+        copy_cpu(&y, &x);
+        assert_eq!(y.to_vec::<f64>().unwrap()[1], 5.0);
     }
 }

@@ -141,6 +141,12 @@ fn int_of(x: f64) -> i64 {
     if x >= -9.223372036854775808e18 && x < 9.223372036854775808e18 { x as i64 } else { i64::MIN }
 }
 
+/// As `int_of` for what C converts through 32 bits.
+#[inline]
+fn narrow_int_of(x: f64) -> i32 {
+    if x > -2147483649.0 && x < 2147483648.0 { x as i32 } else { i32::MIN }
+}
+
 macro_rules! int_element {
     ($($T:ty => $D:ident),*) => { $(impl Element for $T {
         const DTYPE: DType = DType::$D;
@@ -157,6 +163,7 @@ macro_rules! int_element {
         fn to_f64(self) -> f64 { self as f64 }
         #[inline(always)]
         fn from_f64(x: f64) -> $T {
+            if size_of::<$T>() < 4 || stringify!($T) == "i32" { return narrow_int_of(x) as $T; }
             if stringify!($T) == "u64" && x >= 9.223372036854775808e18 { x as $T } else { int_of(x) as $T }
         }
         #[inline(always)]

@@ -213,3 +213,39 @@ pub fn extent(sizes: &[usize], strides: &[isize]) -> (isize, isize) {
     }
     (lo, hi.saturating_add(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_broadcast_from_the_right() {
+        assert_eq!(broadcast(&[2, 1, 3], &[4, 1]).unwrap().as_slice(), &[2, 4, 3]);
+        assert_eq!(broadcast(&[0, 1], &[3]).unwrap().as_slice(), &[0, 3]);
+        assert!(broadcast(&[2], &[3]).is_err());
+    }
+
+    #[test]
+    fn one_size_is_inferred() {
+        assert_eq!(infer_size(&[-1, 3], 12).unwrap().as_slice(), &[4, 3]);
+        assert!(infer_size(&[-1, 5], 12).is_err());
+        assert!(infer_size(&[-1, 0], 0).is_err());
+        assert!(infer_size(&[-1, -1], 4).is_err());
+        assert!(infer_size(&[-2], 4).is_err());
+    }
+
+    #[test]
+    fn views_exist_where_chunks_are_contiguous() {
+        assert_eq!(view_strides(&[4, 6], &[6, 1], &[2, 2, 6]).unwrap().as_slice(), &[12, 6, 1]);
+        // A transposed matrix cannot be flattened without a copy, but its axes can be split.
+        assert!(view_strides(&[6, 4], &[1, 6], &[24]).is_none());
+        assert_eq!(view_strides(&[6, 4], &[1, 6], &[2, 3, 4]).unwrap().as_slice(), &[3, 1, 6]);
+        assert_eq!(view_strides(&[], &[], &[1, 1]).unwrap().as_slice(), &[1, 1]);
+    }
+
+    #[test]
+    fn huge_sizes_are_errors() {
+        assert!(numel(&[usize::MAX, 2]).is_err());
+        assert_eq!(numel(&[usize::MAX, 0]).unwrap(), 0);
+    }
+}

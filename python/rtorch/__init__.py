@@ -4,6 +4,7 @@ from rtorch import _C
 from rtorch._C import *  # noqa: F403
 from rtorch._C import Tensor, __version__, device, dtype, layout, memory_format
 from rtorch._constants import e, inf, nan, newaxis, pi
+from rtorch._contractions import *  # noqa: F403
 from rtorch._errors import OutOfMemoryError
 from rtorch._functions import *  # noqa: F403
 from rtorch._lazy import attribute as __getattr__

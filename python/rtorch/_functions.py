@@ -5,6 +5,7 @@ from rtorch import _C
 Tensor = _C.Tensor
 
 __all__ = [
+    "broadcast_shapes",
     "can_cast",
     "from_dlpack",
     "is_storage",
@@ -67,6 +68,39 @@ def promote_types(type1, type2):
 def can_cast(from_, to) -> bool:
     """Returns whether a result of dtype `from_` may be written into a tensor of dtype `to`."""
     return _C._can_cast(from_, to)
+
+
+def broadcast_shapes(*shapes):
+    """Returns the sizes that tensors of these shapes broadcast to.
+
+    Args:
+        shapes: tuples of ints; an int stands for a tuple of one.
+
+    Raises:
+        RuntimeError: the shapes do not fit together.
+
+    Example::
+
+        >>> rtorch.broadcast_shapes((2, 1), (3,))
+        torch.Size([2, 3])
+    """
+    from rtorch._size import Size
+
+    shapes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    out = [1] * max(map(len, shapes), default=0)
+    for i, shape in enumerate(shapes):
+        for d in range(-1, -1 - len(shape), -1):
+            n = shape[d]
+            if n < 0:
+                raise ValueError("Attempting to broadcast a dimension with negative length!")
+            if n != 1 and n != out[d]:
+                if out[d] != 1:
+                    raise RuntimeError(
+                        f"Attempting to broadcast a dimension of length {n} at {d}! Mismatching argument at index {i} "
+                        f"had {shape}; but expected shape should be broadcastable to {out}"
+                    )
+                out[d] = n
+    return Size(out)
 
 
 def from_dlpack(ext_tensor, *, device=None, copy=None):

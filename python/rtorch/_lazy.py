@@ -3,7 +3,7 @@
 import importlib
 
 _MODULES = frozenset(
-    "amp autograd backends cuda distributions fft func gpu hub jit linalg masked multiprocessing nn onnx optim random "
+    "amp autograd backends cuda distributed distributions fft func gpu jit linalg masked multiprocessing nn optim random "
     "return_types safetensors serialization signal special storage testing utils vision".split()
 )
 # Names that live in a submodule and are reached from the top.
@@ -24,7 +24,11 @@ _HOMES = {
 def attribute(name):
     """Finds a name of the package that was not imported at the start."""
     if name in _MODULES:
-        return importlib.import_module(f"rtorch.{name}")
+        try:
+            return importlib.import_module(f"rtorch.{name}")
+        except ModuleNotFoundError as e:
+            if e.name != f"rtorch.{name}":
+                raise
     home = _HOMES.get(name)
     if home is not None:
         import rtorch

@@ -292,36 +292,6 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     return _C._become(self, source)
 
 
-def transpose_(self, dim0, dim1):
-    """Swaps two axes in place."""
-    return _C._become(self, self.detach().transpose(dim0, dim1))
-
-
-def t_(self):
-    """Transposes in place."""
-    return _C._become(self, self.detach().t())
-
-
-def squeeze_(self, *dim):
-    """Removes axes of size one in place."""
-    return _C._become(self, self.detach().squeeze(*dim))
-
-
-def unsqueeze_(self, dim):
-    """Inserts an axis of size one in place."""
-    return _C._become(self, self.detach().unsqueeze(dim))
-
-
-def as_strided_(self, size, stride, storage_offset=None):
-    """Gives this tensor any sizes and strides over its storage in place."""
-    return _C._become(self, self.detach().as_strided(size, stride, storage_offset))
-
-
-def is_inference(self):
-    """Returns whether the tensor was made in inference mode."""
-    return _C._is_inference(self)
-
-
 def cpu(self, memory_format=None):
     """Returns this tensor on the CPU."""
     return self.to("cpu")
@@ -359,7 +329,7 @@ def share_memory_(self):
     raise NotImplementedError("share_memory_() is not supported; send tensors between processes by pickling them")
 
 
-def type(self, dtype=None, non_blocking=False):
+def _type(self, dtype=None, non_blocking=False):
     """Returns the type's name, such as `torch.FloatTensor`, or the tensor converted to a dtype."""
     if dtype is None:
         return _legacy_name(self.dtype)
@@ -398,16 +368,15 @@ def _install():
     names = [
         "backward", "register_hook", "register_post_accumulate_grad_hook", "retain_grad", "requires_grad_", "detach_",
         "numpy", "__array__", "__array_wrap__", "tolist", "data_ptr", "__dlpack__", "__dlpack_device__", "__deepcopy__",
-        "__reduce_ex__", "as_subclass", "resize_", "resize_as_", "set_", "transpose_", "t_", "squeeze_", "unsqueeze_",
-        "as_strided_", "is_inference", "cpu", "gpu", "cuda", "pin_memory", "is_pinned", "is_shared", "share_memory_",
-        "type", "storage", "untyped_storage", "__setstate__",
+        "__reduce_ex__", "as_subclass", "resize_", "resize_as_", "set_", "cpu", "gpu", "cuda", "pin_memory", "is_pinned",
+        "is_shared", "share_memory_", "storage", "untyped_storage", "__setstate__",
     ]  # fmt: skip
     for name in names:
         setattr(Tensor, name, globals()[name])
+    Tensor.type = _type
     Tensor.__format__ = _format
     Tensor.__array_priority__ = 1000
     Tensor.__torch_function__ = classmethod(__torch_function__)
-    Tensor.swapaxes_ = Tensor.swapdims_ = transpose_
     Tensor.__module__ = "rtorch"
     Tensor._make_subclass = staticmethod(_C._make_subclass)
     Tensor.volatile = property(lambda self: warnings.warn("volatile was removed; use torch.no_grad()", stacklevel=2))

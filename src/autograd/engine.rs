@@ -111,7 +111,7 @@ fn fit(node: &Node, index: usize, edge: &Edge, g: Tensor) -> Result<Tensor> {
             ok,
             Runtime,
             "Function {} returned an invalid gradient at index {index} - got {} but expected shape compatible with {}",
-            node.name(),
+            node.display_name(),
             shape::list(g.sizes()),
             shape::list(&meta.sizes)
         );
@@ -329,7 +329,7 @@ fn step(node: &Rc<Node>, mut grads: GradVec, task: &mut Task, options: &Options)
                 })?,
                 None => false,
             };
-            crate::check!(!bad, Runtime, "Function '{}' returned nan values in its {i}th output.", node.name());
+            crate::check!(!bad, Runtime, "Function '{}' returned nan values in its {i}th output.", node.display_name());
         }
     }
     let edges = node.edges();
@@ -337,7 +337,7 @@ fn step(node: &Rc<Node>, mut grads: GradVec, task: &mut Task, options: &Options)
         out.len() <= edges.len(),
         Runtime,
         "Function {} returned an invalid number of gradients - got {} but expected {}",
-        node.name(),
+        node.display_name(),
         out.len(),
         edges.len()
     );
@@ -381,4 +381,78 @@ pub fn grad(outputs: &[(Tensor, Option<Tensor>)], inputs: &[Tensor], create_grap
 /// A list of gradients for `record`.
 pub fn grads<const N: usize>(g: [Option<Tensor>; N]) -> Result<GradVec> {
     Ok(SmallVec::from_iter(g))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Device;
+
+    fn leaf(values: &[f64]) -> Tensor {
+        let t = Tensor::from_slice(values).unwrap();
+        t.set_requires_grad(true).unwrap();
+        t
+    }
+
+    fn values(t: Option<Tensor>) -> Vec<f64> {
+        t.unwrap().to_vec::<f64>().unwrap()
+    }
+
+    #[test]
+    fn broadcast_gradients_are_summed() {
+        let (a, b) = (leaf(&[1.0, 2.0, 3.0]), leaf(&[4.0]));
+        backward(&a.mul(&b).unwrap().sum_all().unwrap(), None).unwrap();
+        assert_eq!(values(a.grad()), [4.0, 4.0, 4.0]);
+        assert_eq!(values(b.grad()), [6.0]);
+    }
+
+    #[test]
+    fn second_derivatives_of_a_product() {
+        let x = leaf(&[2.0]);
+        let y = x.mul(&x).unwrap().mul(&x).unwrap();
+        let g = grad(&[(y, None)], &[x.clone()], true).unwrap().remove(0).unwrap();
+        let gg = grad(&[(g, None)], &[x], false).unwrap().remove(0);
+        assert_eq!(values(gg), [12.0]);
+    }
+
+    #[test]
+    fn writing_through_a_view_reaches_the_base() {
+        let w = leaf(&[1.0, 1.0]);
+        let x = Tensor::zeros(&[4], DType::F64, Device::Cpu).unwrap();
+        x.slice(0, Some(1), Some(3), 1).unwrap().copy_(&w.mul_scalar(3.0).unwrap()).unwrap();
+        backward(&x.mul(&x).unwrap().sum_all().unwrap(), None).unwrap();
+        assert_eq!(values(w.grad()), [18.0, 18.0]);
+    }
+
+    #[test]
+    fn a_saved_tensor_that_was_written_to_is_an_error() {
+        let x = leaf(&[1.0]);
+        let y = x.exp().unwrap();
+        y.add_assign(&y.detach()).unwrap();
+        let e = backward(&y, None).unwrap_err();
+        assert!(e.message.contains("modified by an inplace operation"), "{e}");
+    }
+
+    #[test]
+    fn freed_graphs_say_so_and_stateless_ones_run_again() {
+        let x = leaf(&[1.0]);
+        let y = x.mul(&x).unwrap();
+        backward(&y, None).unwrap();
+        assert!(backward(&y, None).unwrap_err().message.contains("a second time"));
+        let z = x.add(&x).unwrap();
+        backward(&z, None).unwrap();
+        backward(&z, None).unwrap();
+    }
+
+    #[test]
+    fn long_chains_neither_overflow_nor_recurse() {
+        let x = leaf(&[1.0]);
+        let mut y = x.clone();
+        for _ in 0..100_000 {
+            y = y.add(&x).unwrap();
+        }
+        backward(&y, None).unwrap();
+        assert_eq!(values(x.grad()), [100_001.0]);
+        drop(y);
+    }
 }

@@ -44,7 +44,8 @@ pub fn check(t: &Tensor, needs_grad: bool) -> Result<()> {
     crate::check!(
         !(requires && t.is_leaf()),
         Runtime,
-        "a leaf Variable that requires grad is being used in an in-place operation."
+        "{} Variable that requires grad is being used in an in-place operation.",
+        if t.view_of().is_some() { "a view of a leaf" } else { "a leaf" }
     );
     if let Some(view) = t.view_of() {
         if view.base.requires_grad() && view.base.is_leaf() {
@@ -68,7 +69,7 @@ pub fn check(t: &Tensor, needs_grad: bool) -> Result<()> {
                      tracked)."
                 }
             };
-            let maker = t.grad_fn().map(|(n, i)| format!("Output {i} of {} is", n.name()));
+            let maker = t.grad_fn().map(|(n, i)| format!("Output {i} of {} is", n.display_name()));
             crate::bail!(Runtime, "{} a view and is being modified inplace. {reason}", maker.as_deref().unwrap_or("This tensor is"));
         }
     }

@@ -88,10 +88,11 @@ pub struct Meta {
 }
 
 impl Meta {
-    pub(crate) fn add_post_accumulate(&self, id: u64, hook: Rc<dyn Fn() -> Result<()>>) {
+    /// Adds a hook under an id that removes it.
+    pub fn add_post_accumulate(&self, id: u64, hook: Rc<dyn Fn() -> Result<()>>) {
         self.post_accumulate.borrow_mut().push((id, hook));
     }
-    pub(crate) fn remove_post_accumulate(&self, id: u64) {
+    pub fn remove_post_accumulate(&self, id: u64) {
         self.post_accumulate.borrow_mut().retain(|h| h.0 != id);
     }
     pub(crate) fn run_post_accumulate(&self) -> Result<()> {

@@ -108,8 +108,33 @@ impl Node {
         Rc::new(node)
     }
 
+    /// The name as the op gave it: a row's name, or PyTorch's class name where it differs.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name as PyTorch prints it: the row `add` records `AddBackward0`.
+    pub fn display_name(&self) -> String {
+        let raw = self.name();
+        if raw.chars().any(|c| c.is_ascii_uppercase()) {
+            return raw.to_string();
+        }
+        let mut out = String::new();
+        let mut upper = true;
+        for c in raw.chars() {
+            if c == '_' {
+                upper = true;
+                continue;
+            }
+            out.push(if upper { c.to_ascii_uppercase() } else { c });
+            // `log1p` is Log1P.
+            upper = c.is_ascii_digit();
+        }
+        let out = match out.as_str() {
+            "TrueDivide" => "Div".to_string(),
+            _ => out,
+        };
+        format!("{out}Backward0")
     }
     pub fn seq(&self) -> u64 {
         self.seq
@@ -285,9 +310,9 @@ impl Saved {
         if now != self.version {
             let t = &self.tensor;
             let maker = match self.output {
-                Some(i) => format!(", which is output {i} of {},", g.node.name()),
+                Some(i) => format!(", which is output {i} of {},", g.node.display_name()),
                 None => match t.grad_fn() {
-                    Some((node, i)) => format!(", which is output {i} of {},", node.name()),
+                    Some((node, i)) => format!(", which is output {i} of {},", node.display_name()),
                     None => String::new(),
                 },
             };

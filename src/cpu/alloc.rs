@@ -1,7 +1,7 @@
 //! A caching allocator for tensor storage.
 //!
 //! Small blocks come from thread-local LIFO lists of size classes, so that the buffer a tiny op frees is the
-//! cache-hot one the next op gets. Large blocks are kept in a bounded best-fit list, 2 MiB aligned and advised
+//! cache-hot one the next op gets. Large blocks are kept in a bounded list by rounded size, 2 MiB aligned and advised
 //! to use huge pages: fresh pages cost more than the arithmetic of a large elementwise op.
 
 use std::alloc::{Layout, alloc, dealloc};
@@ -121,18 +121,8 @@ pub fn allocate(bytes: usize) -> *mut u8 {
         let found = if bytes <= SMALL_LIMIT {
             c.small[class_of(bytes).0].pop()
         } else {
-            // Best fit within an eighth: large blocks are few, so a scan is cheap.
-            let mut best: Option<(usize, usize)> = None;
-            for (i, &(size, _)) in c.large.iter().enumerate() {
-                if size >= block && size <= block + block / 8 && best.is_none_or(|(_, s)| size < s) {
-                    best = Some((i, size));
-                }
-            }
-            match best {
-                // Only an exact fit keeps the books right without storing the size beside the block.
-                Some((i, size)) if size == block => Some(c.large.remove(i).1),
-                _ => None,
-            }
+            // Sizes are rounded, so equal requests meet; the newest block is the warmest. Large blocks are few: scan.
+            c.large.iter().rposition(|&(size, _)| size == block).map(|i| c.large.remove(i).1)
         };
         if found.is_some() {
             c.stats.cached_bytes -= block;

@@ -23,7 +23,14 @@ pub enum Yields {
     Float,
     /// bool, computed in the promoted dtype.
     Bool,
+    /// The promoted dtype, its real counterpart for complex operands.
+    Real,
+    /// As `Real`, the default dtype for integers.
+    RealFloat,
 }
+
+/// Refuses operands before anything is computed: the operands, the parameters, the promoted dtype.
+pub type Check = fn(ins: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()>;
 
 /// The gradient of one operand: what it reads and how it is computed.
 pub struct Rule {
@@ -45,6 +52,7 @@ pub struct Pointwise {
     pub yields: Yields,
     /// The first operand is a mask: it does not take part in promotion.
     pub masked: bool,
+    pub check: Option<Check>,
     /// The loop for a compute dtype.
     pub kernel: fn(DType) -> Option<Kernel>,
     pub rules: &'static [Rule],
@@ -111,16 +119,25 @@ fn result_strides(ins: &[&Tensor], sizes: &[usize]) -> Option<shape::Strides> {
 }
 
 impl Pointwise {
-    fn common(&self, ins: &[&Tensor]) -> Result<DType> {
-        common_of(if self.masked { &ins[1..] } else { ins })
+    fn common(&self, ins: &[&Tensor], params: &[Scalar]) -> Result<DType> {
+        let promoted = common_of(if self.masked { &ins[1..] } else { ins })?;
+        if let Some(check) = self.check {
+            check(ins, params, promoted)?;
+        }
+        Ok(promoted)
     }
 
     fn compute_dtype(&self, promoted: DType) -> DType {
-        if self.yields == Yields::Float && promoted.is_integral() { default_dtype() } else { promoted }
+        let float = matches!(self.yields, Yields::Float | Yields::RealFloat);
+        if float && promoted.is_integral() { default_dtype() } else { promoted }
     }
 
     fn result_dtype(&self, computed: DType) -> DType {
-        if self.yields == Yields::Bool { DType::Bool } else { computed }
+        match self.yields {
+            Yields::Bool => DType::Bool,
+            Yields::Real | Yields::RealFloat => computed.to_real(),
+            _ => computed,
+        }
     }
 
     #[cold]
@@ -160,13 +177,13 @@ impl Pointwise {
         let yields = if self.yields == Yields::Bool { DType::Bool } else { compute };
         // SAFETY: all operands are on the CPU and broadcast to `out`; the kernel is the one for `compute`.
         unsafe { iter::pointwise(kernel, compute, yields, ins, out, params) };
-        crate::check!(!crate::cpu::int::take_division_by_zero(), ZeroDivision, "ZeroDivisionError");
+        crate::check!(!crate::cpu::int::take_division_by_zero(), Runtime, "ZeroDivisionError");
         Ok(())
     }
 
     /// A new result.
     pub fn call(&'static self, ins: &[&Tensor], params: &[Scalar]) -> Result<Tensor> {
-        let promoted = self.common(ins)?;
+        let promoted = self.common(ins, params)?;
         let computed = self.compute_dtype(promoted);
         let device = if ins.iter().all(|t| t.device().is_cpu()) {
             crate::device::Device::Cpu
@@ -262,7 +279,7 @@ impl Pointwise {
         let out = ins[0];
         let grad = autograd::needs_grad(ins);
         autograd::inplace::check(out, grad)?;
-        let promoted = self.common(ins)?;
+        let promoted = self.common(ins, params)?;
         let sizes = common_sizes(ins)?;
         self.check_into(promoted, &sizes, out)?;
         self.device(ins, None)?;
@@ -293,7 +310,7 @@ impl Pointwise {
     /// Into a tensor the caller gave, which is resized if it has another shape; returns it.
     pub fn call_into(&'static self, ins: &[&Tensor], params: &[Scalar], out: &Tensor) -> Result<Tensor> {
         check_out(self.name, ins, std::slice::from_ref(out))?;
-        let promoted = self.common(ins)?;
+        let promoted = self.common(ins, params)?;
         let sizes = common_sizes(ins)?;
         let out = if out.sizes() == sizes.as_slice() { out.clone() } else { out.resized(&sizes)? };
         self.check_into(promoted, &sizes, &out)?;
@@ -477,11 +494,13 @@ macro_rules! pointwise {
     (
         $(#[doc = $doc:literal])+
         $name:ident $args:tt -> $yields:ident
+        $(, numbers $numbers:ident)?
         $(, schema [$($schema:literal),+ $(,)?])?
         $(, in [$($space:ident),+])?
         $(, alias [$($alias:literal),+])?
         $(, in_place $in_place:ident)?
         $(, masked $masked:literal)?
+        $(, check $check:path)?
         $(, rust $rust:ident)?
         {
             $(float = $float:expr,)?
@@ -528,6 +547,7 @@ macro_rules! pointwise {
                 params: PARAMS,
                 yields: Yields::$yields,
                 masked: false $(|| $masked)?,
+                check: $crate::pointwise!(@some $($check)?),
                 kernel,
                 rules: &[$(Rule {
                     arg: index_of(INPUTS, stringify!($ga)),
@@ -550,7 +570,7 @@ macro_rules! pointwise {
                 doc: concat!($($doc, "\n"),+),
                 spaces: $crate::pointwise!(@spaces $($($space),+)?),
                 aliases: &[$($($alias),+)?],
-                overloads: $crate::pointwise!(@overloads [$($($schema),+)?] $args),
+                overloads: $crate::pointwise!(@overloads $($numbers)? [$($($schema),+)?] $args),
                 in_place: $crate::pointwise!(@in_place $yields $($in_place)?),
                 out: true,
                 pointwise: Some(&POINTWISE),
@@ -581,7 +601,7 @@ macro_rules! pointwise {
         }
     };
     (@some) => { None };
-    (@some $e:literal) => { Some($e) };
+    (@some $e:expr) => { Some($e) };
     (@differentiable Bool [] []) => { true };
     (@differentiable $y:ident [] []) => { false };
     (@differentiable $y:ident [$($a:ident)+] []) => { true };
@@ -592,6 +612,17 @@ macro_rules! pointwise {
     (@spaces $($space:ident),+) => { 0 $(| $crate::ops::space::$space)+ };
     (@overloads [$($schema:literal),+] $args:tt) => {
         &[$($crate::ops::Overload { schema: $schema, run }),+]
+    };
+    // `numbers right`: the second operand may be a number; `numbers both`: either.
+    (@overloads right [] $args:tt) => {
+        $crate::pointwise!(@overloads ["(Tensor input, Tensor other) -> Tensor", "(Tensor input, Scalar other) -> Tensor"] $args)
+    };
+    (@overloads both [] $args:tt) => {
+        $crate::pointwise!(@overloads [
+            "(Tensor input, Tensor other) -> Tensor",
+            "(Tensor input, Scalar other) -> Tensor",
+            "(Scalar input, Tensor other) -> Tensor"
+        ] $args)
     };
     (@overloads [] ($a:ident)) => {
         &[$crate::ops::Overload { schema: "(Tensor input) -> Tensor", run }]

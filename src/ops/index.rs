@@ -4,7 +4,7 @@ use crate::autograd::{self, Grads, engine::grads, record};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::scalar::Element;
+use crate::cpu::index::Combine;
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
@@ -272,16 +272,8 @@ fn put_data(x: &Tensor, indices: &Indices, sizes: &[usize], values: &Tensor, acc
 }
 
 /// Adds two elements in their own arithmetic: integers wrap, half types round once.
-pub fn add_elements<T: Element>(a: T, b: T) -> T {
-    use crate::scalar::Scalar;
-    match T::DTYPE {
-        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => T::from_f64(a.to_f64() + b.to_f64()),
-        DType::Bool => T::from_scalar(Scalar::Bool(a.to_scalar().to_bool() || b.to_scalar().to_bool())),
-        _ => match (a.to_scalar(), b.to_scalar()) {
-            (Scalar::Complex(ar, ai), Scalar::Complex(br, bi)) => T::from_scalar(Scalar::Complex(ar + br, ai + bi)),
-            (x, y) => T::from_scalar(Scalar::Int(x.to_i64().wrapping_add(y.to_i64()))),
-        },
-    }
+pub fn add_elements<T: Combine>(a: T, b: T) -> T {
+    a.plus(b)
 }
 
 /// Writes or adds values at positions of a copy of `x`.

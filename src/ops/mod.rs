@@ -5,13 +5,39 @@ pub mod args;
 pub mod declare;
 pub mod schema;
 
+pub mod activation;
 pub mod binary;
+pub mod axis_index;
+pub mod bitwise;
+pub mod blend;
+pub mod class_loss;
+pub mod compare;
+pub mod complex;
 pub mod copy;
+pub mod conv;
 pub mod create;
+pub mod dropout;
+pub mod distance;
+pub mod einsum;
+pub mod elementary;
+pub mod facts;
+pub mod grid;
 pub mod index;
+pub mod join;
+pub mod mask;
+pub mod loss;
+pub mod margin_loss;
 pub mod matmul;
+pub mod norm;
+pub mod pad;
+pub mod pixel;
 pub mod random;
 pub mod reduce;
+pub mod scatter;
+pub mod shape;
+pub mod resample;
+pub mod special;
+pub mod triangle;
 pub mod unary;
 pub mod view;
 
@@ -69,8 +95,45 @@ pub struct OpDef {
 }
 
 /// The rows of every family.
-pub static TABLES: &[&[&OpDef]] =
-    &[unary::ROWS, binary::ROWS, copy::ROWS, reduce::ROWS, view::ROWS, create::ROWS, matmul::ROWS, random::ROWS, index::ROWS];
+#[rustfmt::skip]
+pub static TABLES: &[&[&OpDef]] = &[
+    unary::ROWS,
+    elementary::ROWS,
+    binary::ROWS,
+    bitwise::ROWS,
+    compare::ROWS,
+    blend::ROWS,
+    complex::ROWS,
+    activation::ROWS,
+    special::ROWS,
+    loss::ROWS,
+    class_loss::ROWS,
+    norm::ROWS,
+    margin_loss::ROWS,
+    distance::ROWS,
+    pad::ROWS,
+    pixel::ROWS,
+    resample::ROWS,
+    grid::ROWS,
+    copy::ROWS,
+    reduce::ROWS,
+    view::ROWS,
+    create::ROWS,
+    matmul::ROWS,
+    einsum::ROWS,
+    conv::ROWS,
+    random::ROWS,
+    scatter::ROWS,
+    mask::ROWS,
+    dropout::ROWS,
+    axis_index::ROWS,
+    index::ROWS,
+    facts::ROWS,
+    join::ROWS,
+    shape::ROWS,
+    shape::copies::ROWS,
+    triangle::ROWS,
+];
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static OpDef> {

@@ -12,6 +12,8 @@ pub enum Type {
     Tensor,
     Tensors,
     OptTensors,
+    /// A list of tensors that may also be given one by one: `torch.meshgrid(a, b)`.
+    Variadic,
     Int,
     /// A list of ints; a single int stands for a list of this length, if it is given.
     Ints(Option<u8>),
@@ -53,6 +55,7 @@ impl Type {
         Some(match text {
             "Tensor" => Type::Tensor,
             "Tensor[]" => Type::Tensors,
+            "Tensor[*]" => Type::Variadic,
             "Tensor?[]" => Type::OptTensors,
             "int" => Type::Int,
             "int[]" => Type::Ints(None),
@@ -79,7 +82,7 @@ impl Type {
     pub fn words(self) -> &'static str {
         match self {
             Type::Tensor => "Tensor",
-            Type::Tensors | Type::OptTensors => "tuple of Tensors",
+            Type::Tensors | Type::OptTensors | Type::Variadic => "tuple of Tensors",
             Type::Int => "int",
             Type::Ints(_) => "tuple of ints",
             Type::Float => "float",

@@ -27,7 +27,7 @@ pub unsafe fn view(
     out
 }
 
-fn as_i64(sizes: &[usize]) -> SmallVec<[i64; 6]> {
+pub fn as_i64(sizes: &[usize]) -> SmallVec<[i64; 6]> {
     sizes.iter().map(|&n| n as i64).collect()
 }
 
@@ -43,6 +43,65 @@ impl Tensor {
             );
         };
         Ok(self.view_with(sizes, strides))
+    }
+
+    /// The same bytes as elements of another dtype; the last axis shrinks or grows where their sizes differ.
+    pub fn view_dtype(&self, dtype: DType) -> Result<Tensor> {
+        let (from, to) = (self.dtype().size(), dtype.size());
+        let n = self.ndim();
+        let mut sizes: Sizes = SmallVec::from_slice(self.sizes());
+        let mut strides: Strides = SmallVec::from_slice(self.strides());
+        let mut offset = self.offset();
+        if self.dtype() == dtype {
+            return self.alias();
+        }
+        if from != to {
+            let why = || {
+                format!("to view {} as {} (different element sizes)", self.dtype().scalar_name(), dtype.scalar_name())
+            };
+            crate::check!(n > 0, Runtime, "self.dim() cannot be 0 {}", why());
+            crate::check!(
+                strides[n - 1] == 1,
+                Runtime,
+                "self.stride(-1) must be 1 {}, but got {}",
+                why(),
+                strides[n - 1]
+            );
+            if from > to {
+                let ratio = from / to;
+                sizes[n - 1] *= ratio;
+                strides[..n - 1].iter_mut().for_each(|s| *s *= ratio as isize);
+                offset *= ratio;
+            } else {
+                let ratio = to / from;
+                crate::check!(
+                    sizes[n - 1] % ratio == 0,
+                    Runtime,
+                    "self.size(-1) must be divisible by {ratio} {}, but got {}",
+                    why(),
+                    sizes[n - 1]
+                );
+                crate::check!(
+                    offset % ratio == 0,
+                    Runtime,
+                    "self.storage_offset() must be divisible by {ratio} {}, but got {offset}",
+                    why()
+                );
+                for (d, s) in strides[..n - 1].iter_mut().enumerate() {
+                    crate::check!(
+                        *s % ratio as isize == 0,
+                        Runtime,
+                        "self.stride({d}) must be divisible by {ratio} {}, but got {s}",
+                        why()
+                    );
+                    *s /= ratio as isize;
+                }
+                sizes[n - 1] /= ratio;
+                offset /= ratio;
+            }
+        }
+        // SAFETY: the same bytes, cut at multiples of the new element size.
+        Ok(unsafe { self.view_as_dtype(offset, sizes, strides, dtype, ViewKind::Plain) })
     }
 
     fn view_with(&self, sizes: Sizes, strides: Strides) -> Tensor {
@@ -376,6 +435,39 @@ impl Tensor {
         })
     }
 
+    /// As `as_strided` with the numbers a user gives; the offset defaults to this tensor's.
+    pub fn as_strided_by(&self, sizes: &[i64], strides: &[i64], offset: Option<i64>) -> Result<Tensor> {
+        let sizes = shape::sizes_of("as_strided", sizes)?;
+        let strides: Strides = strides.iter().map(|&s| s as isize).collect();
+        let offset = offset.unwrap_or(self.offset() as i64);
+        crate::check!(offset >= 0, Runtime, "Tensor: invalid storage offset {offset}");
+        self.as_strided(&sizes, &strides, offset as usize)
+    }
+
+    /// A view of a diagonal of two axes, as a new last axis.
+    pub fn diagonal(&self, offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
+        let (a, b) = (shape::wrap_dim(dim1, self.ndim())?, shape::wrap_dim(dim2, self.ndim())?);
+        crate::check!(a != b, Runtime, "diagonal dimensions cannot be identical {dim1}, {dim2}");
+        let (rows, columns) = (self.sizes()[a] as i64, self.sizes()[b] as i64);
+        let len = if offset >= 0 { rows.min(columns.saturating_sub(offset)) } else { columns.min(rows.saturating_add(offset)) }.max(0);
+        let mut start = self.offset() as isize;
+        if len > 0 {
+            start += if offset >= 0 { self.strides()[b] * offset as isize } else { self.strides()[a] * (-offset) as isize };
+        }
+        let keep = |d: &usize| *d != a && *d != b;
+        let mut sizes: Sizes = (0..self.ndim()).filter(keep).map(|d| self.sizes()[d]).collect();
+        let mut strides: Strides = (0..self.ndim()).filter(keep).map(|d| self.strides()[d]).collect();
+        sizes.push(len as usize);
+        strides.push(self.strides()[a].wrapping_add(self.strides()[b]));
+        let old: Sizes = SmallVec::from_slice(self.sizes());
+        // SAFETY: the diagonal's `len` elements lie inside both axes.
+        Ok(unsafe {
+            view(self, start as usize, sizes, strides, "DiagonalBackward0", move |g| {
+                diagonal_backward(&g.get(0)?, &old, offset, a as i64, b as i64)
+            })
+        })
+    }
+
     /// As `as_strided` with the offset relative to this tensor's first element.
     pub fn as_strided_at(&self, sizes: &[usize], strides: &[isize], start: isize) -> Result<Tensor> {
         let offset = self.offset() as isize + start;
@@ -473,6 +565,21 @@ fn scatter_add_strided(flat: &Tensor, g: &Tensor, strides: &[isize], begin: usiz
         }
     });
     Ok(())
+}
+
+/// Zeros of `sizes` with `g` on a diagonal of two axes.
+pub fn diagonal_backward(g: &Tensor, sizes: &[usize], offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
+    let out = autograd::no_grad(|| -> Result<Tensor> {
+        let out = Tensor::zeros(sizes, g.dtype(), g.device())?;
+        out.diagonal(offset, dim1, dim2)?.write_from(g)?;
+        Ok(out)
+    })?;
+    if autograd::needs_grad(&[g]) {
+        record_stateless("DiagonalBackwardBackward0", &[g], &[&out], move |gg| {
+            grads([Some(gg.get(0)?.diagonal(offset, dim1, dim2)?)])
+        });
+    }
+    Ok(out)
 }
 
 /// Zeros of `sizes` with `g` at one index of an axis.
@@ -578,6 +685,25 @@ op! {
     /// Returns the same elements in another shape or, with a dtype, the same bytes as other elements; never copies.
     view__, in [METHOD] {
         "(Tensor input, int[] size) -> Tensor" => |a| a.tensor(0).view(a.ints(1)),
+        "(Tensor input, ScalarType dtype) -> Tensor" => |a| { let t = a.tensor(0); t.view_dtype(a.dtype(1).unwrap_or(t.dtype())) },
+    }
+}
+op! {
+    /// Returns a view with the sizes of `other`.
+    view_as, in [METHOD] {
+        "(Tensor input, Tensor other) -> Tensor" => |a| a.tensor(0).view(&as_i64(a.tensor(1).sizes())),
+    }
+}
+op! {
+    /// Returns the same elements in the sizes of `other`.
+    reshape_as, in [METHOD] {
+        "(Tensor input, Tensor other) -> Tensor" => |a| a.tensor(0).reshape(&as_i64(a.tensor(1).sizes())),
+    }
+}
+op! {
+    /// Broadcasts to the sizes of `other` without copying.
+    expand_as, in [METHOD] {
+        "(Tensor input, Tensor other) -> Tensor" => |a| a.tensor(0).expand(&as_i64(a.tensor(1).sizes())),
     }
 }
 op! {
@@ -600,7 +726,7 @@ op! {
 }
 op! {
     /// Returns a view with two axes swapped.
-    transpose, in [TORCH, METHOD], alias ["swapaxes", "swapdims"] {
+    transpose, in [TORCH, METHOD], alias ["swapdims"] {
         "(Tensor input, int dim0, int dim1) -> Tensor" => |a| a.tensor(0).transpose(a.int(1), a.int(2)),
     }
 }
@@ -644,14 +770,8 @@ op! {
 op! {
     /// Returns a view with any sizes and strides over the storage of `input`. Bounds are checked.
     as_strided, in [TORCH, METHOD] {
-        "(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor" => |a| {
-            let t = a.tensor(0);
-            let sizes = shape::sizes_of("as_strided", a.ints(1))?;
-            let strides: Strides = a.ints(2).iter().map(|&s| s as isize).collect();
-            let offset = a.opt_int(3).unwrap_or(t.offset() as i64);
-            crate::check!(offset >= 0, Runtime, "Tensor: invalid storage offset {offset}");
-            t.as_strided(&sizes, &strides, offset as usize)
-        },
+        "(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor" =>
+            |a| a.tensor(0).as_strided_by(a.ints(1), a.ints(2), a.opt_int(3)),
     }
 }
 op! {
@@ -680,6 +800,6 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &view__::DEF, &reshape::DEF, &expand::DEF, &permute::DEF, &transpose::DEF, &t::DEF, &select::DEF, &narrow::DEF,
+    &view__::DEF, &view_as::DEF, &reshape_as::DEF, &expand_as::DEF, &reshape::DEF, &expand::DEF, &permute::DEF, &transpose::DEF, &t::DEF, &select::DEF, &narrow::DEF,
     &unsqueeze::DEF, &squeeze::DEF, &as_strided::DEF, &view_as_real::DEF, &view_as_complex::DEF, &real::DEF, &imag::DEF,
 ];

@@ -83,29 +83,6 @@ fn _run_backward(
     Ok(PyTuple::new(py, items)?.into_any().unbind())
 }
 
-/// `PyTorch` prints `AddBackward0` for the row `add`.
-fn display_name(raw: &str) -> String {
-    if raw.chars().any(|c| c.is_ascii_uppercase()) {
-        return raw.to_string();
-    }
-    let mut out = String::new();
-    let mut upper = true;
-    for c in raw.chars() {
-        if c == '_' {
-            upper = true;
-            continue;
-        }
-        out.push(if upper { c.to_ascii_uppercase() } else { c });
-        // `log1p` is Log1P.
-        upper = c.is_ascii_digit();
-    }
-    let out = match out.as_str() {
-        "TrueDivide" => "Div".to_string(),
-        _ => out,
-    };
-    format!("{out}Backward0")
-}
-
 /// A node of the graph: `y.grad_fn`.
 #[pyclass(name = "Node", module = "rtorch.autograd.graph", frozen)]
 pub struct PyNode {
@@ -132,12 +109,12 @@ impl PyNode {
     fn name(&self) -> String {
         match self.node.is_accumulator() {
             true => "torch::autograd::AccumulateGrad".into(),
-            false => display_name(self.node.name()),
+            false => self.node.display_name(),
         }
     }
     fn __repr__(slf: &Bound<'_, Self>) -> String {
         let this = slf.get();
-        let name = if this.node.is_accumulator() { "AccumulateGrad".into() } else { display_name(this.node.name()) };
+        let name = if this.node.is_accumulator() { "AccumulateGrad".into() } else { this.node.display_name() };
         format!("<{name} object at 0x{:x}>", Rc::as_ptr(&this.node.0) as *const u8 as usize)
     }
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
@@ -148,7 +125,7 @@ impl PyNode {
     }
     #[getter]
     fn _class_name(&self) -> String {
-        if self.node.is_accumulator() { "AccumulateGrad".into() } else { display_name(self.node.name()) }
+        if self.node.is_accumulator() { "AccumulateGrad".into() } else { self.node.display_name() }
     }
     #[getter]
     fn next_functions(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {

@@ -18,7 +18,7 @@ use crate::tensor::Tensor;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
@@ -169,25 +169,41 @@ fn parse(
     let skip = method as usize;
     // `x.view(2, 3)`: all positional arguments are one list when the only positional parameter is a list of ints.
     let lone_list = s.positional == skip + 1 && matches!(s.params[skip].ty, Type::Ints(None));
-    let spread = lone_list
-        && given.len() > skip
-        && convert::argument(&s.params[skip], bound(py, &given[skip]))?.is_none()
-        && !bound(py, &given[skip]).is_none();
-    if spread {
+    let ints = lone_list && given.len() > skip && convert::index(bound(py, &given[skip])).is_some();
+    // `torch.meshgrid(a, b)`, and without any tensor.
+    let tensors = s.positional == skip + 1
+        && s.params[skip].ty == Type::Variadic
+        && given.get(skip).is_none_or(|o| convert::tensor(bound(py, o)).is_some());
+    let spread = ints || tensors;
+    if tensors {
+        let mut list = Vec::with_capacity(given.len());
+        for o in given {
+            match convert::tensor(bound(py, o)) {
+                Some(t) => list.push(t),
+                None => return Ok(Err(Refused::BadType(skip, Some(1), convert::type_name(bound(py, o))))),
+            }
+        }
+        if skip == 1 {
+            out.push(Arg::Tensor(list.remove(0)));
+        }
+        out.push(Arg::Tensors(list));
+    } else if ints {
         if skip == 1 {
             match convert::argument(&s.params[0], bound(py, &given[0]))? {
                 Some(a) => out.push(a),
                 None => return Ok(Err(Refused::BadType(0, Some(1), convert::type_name(bound(py, &given[0]))))),
             }
         }
-        let items: Vec<&Bound<'_, PyAny>> = given[skip..].iter().map(|o| bound(py, o)).collect();
-        let list = PyTuple::new(py, items)?;
-        match convert::argument(&s.params[skip], list.as_any())? {
-            Some(a) => out.push(a),
-            None => {
-                return Ok(Err(Refused::BadType(skip, Some(1), convert::type_name(bound(py, &given[skip])))));
+        let mut list: SmallVec<[i64; 6]> = SmallVec::new();
+        for o in &given[skip..] {
+            match convert::index(bound(py, o)) {
+                Some(i) => list.push(i?),
+                None => {
+                    return Ok(Err(Refused::BadType(skip, Some(1), convert::type_name(bound(py, &given[skip])))));
+                }
             }
         }
+        out.push(Arg::Ints(list));
     } else if given.len() > s.positional {
         return Ok(Err(Refused::TooMany));
     }
@@ -616,12 +632,15 @@ impl Binder<'_, '_> {
 /// Makes every callable of the table.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    let modules = py.import("sys")?.getattr("modules")?;
     let mut spaces = vec![(space::TORCH, m.clone().into_any()), (space::PRIVATE, m.clone().into_any())];
     for (bit, name) in
         [(space::NN, "_nn"), (space::LINALG, "_linalg"), (space::SPECIAL, "_special"), (space::FFT, "_fft")]
     {
+        // Under its full name in sys.modules, so that `from rtorch._C._nn import relu` works.
         let sub = PyModule::new(py, name)?;
         m.add_submodule(&sub)?;
+        modules.set_item(format!("rtorch._C.{name}"), &sub)?;
         spaces.push((bit, sub.into_any()));
     }
     let mut b = Binder { m, spaces, entries: Vec::new() };

@@ -75,7 +75,7 @@ fn is_numpy_scalar(o: &Bound<'_, PyAny>) -> bool {
 }
 
 /// An int for an index or size: ints and what has `__index__`, one-element integer tensors; not bools of numpy, not floats.
-fn index(o: &Bound<'_, PyAny>) -> Option<PyResult<i64>> {
+pub fn index(o: &Bound<'_, PyAny>) -> Option<PyResult<i64>> {
     // SAFETY: a live object under the GIL.
     unsafe {
         let p = o.as_ptr();
@@ -103,7 +103,7 @@ fn index(o: &Bound<'_, PyAny>) -> Option<PyResult<i64>> {
     }
 }
 
-fn tensor(o: &Bound<'_, PyAny>) -> Option<Tensor> {
+pub fn tensor(o: &Bound<'_, PyAny>) -> Option<Tensor> {
     // SAFETY: a live object under the GIL.
     unsafe { if is_tensor(o.as_ptr()) { peek(o.as_ptr()).cloned() } else { None } }
 }
@@ -247,7 +247,7 @@ pub fn argument(p: &Param, o: &Bound<'_, PyAny>) -> PyResult<Option<Arg>> {
             }
             None => None,
         },
-        Type::Tensors => match sequence(o) {
+        Type::Tensors | Type::Variadic => match sequence(o) {
             Some(items) => {
                 let mut out = Vec::with_capacity(items.len());
                 for item in &items {
@@ -295,7 +295,14 @@ static NAMED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 /// `torch.Size` of these ints.
 pub fn size<'py>(py: Python<'py>, sizes: impl ExactSizeIterator<Item = i64>) -> PyResult<Bound<'py, PyAny>> {
     let class = SIZE.get_or_try_init(py, || py.import("rtorch._size")?.getattr("Size").map(Bound::unbind))?;
-    class.bind(py).call1((PyTuple::new(py, sizes)?,))
+    // `tuple.__new__(Size, sizes)`: the class's own constructor, which checks its items, is not needed here.
+    // SAFETY: tuple's constructor called with a subclass of tuple and an argument tuple, under the GIL.
+    unsafe {
+        let new = ffi::PyType_GetSlot(&raw mut ffi::PyTuple_Type, ffi::Py_tp_new);
+        let new: ffi::newfunc = std::mem::transmute(new);
+        let args = PyTuple::new(py, [PyTuple::new(py, sizes)?])?;
+        Bound::from_owned_ptr_or_err(py, new(class.as_ptr() as *mut ffi::PyTypeObject, args.as_ptr(), std::ptr::null_mut()))
+    }
 }
 
 pub fn scalar(py: Python<'_>, s: Scalar) -> PyResult<Py<PyAny>> {

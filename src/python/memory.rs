@@ -385,12 +385,18 @@ fn over(
     }
 }
 
-/// An object kept alive by a storage; dropped under the GIL, which tensors always are.
+/// An object kept alive by a storage. Tensors die under the GIL, or with the interpreter, when nothing is left to release.
 struct Keep(Option<Py<PyAny>>);
 impl Drop for Keep {
     fn drop(&mut self) {
-        let o = self.0.take();
-        Python::attach(|_| drop(o));
+        if let Some(o) = self.0.take().map(Py::into_ptr) {
+            // SAFETY: an owned reference, released once; the interpreter is asked whether it still runs.
+            unsafe {
+                if ffi::Py_IsInitialized() != 0 {
+                    ffi::Py_DECREF(o);
+                }
+            }
+        }
     }
 }
 
@@ -579,8 +585,12 @@ pub unsafe extern "C" fn release_buffer(_: Object, view: *mut ffi::Py_buffer) {
 struct View(Box<ffi::Py_buffer>);
 impl Drop for View {
     fn drop(&mut self) {
-        // SAFETY: filled by PyObject_GetBuffer, released once, under the GIL.
-        Python::attach(|_| unsafe { ffi::PyBuffer_Release(&mut *self.0) });
+        // SAFETY: filled by PyObject_GetBuffer, released once; tensors die under the GIL or with the interpreter.
+        unsafe {
+            if ffi::Py_IsInitialized() != 0 {
+                ffi::PyBuffer_Release(&mut *self.0);
+            }
+        }
     }
 }
 
@@ -724,11 +734,12 @@ fn dl_type(d: DType) -> (u8, u8) {
 }
 
 unsafe extern "C" fn dl_delete(m: *mut Managed) {
-    // SAFETY: made by `_to_dlpack`, deleted once by its consumer.
+    // SAFETY: made by `_to_dlpack`, deleted once by its consumer, which may be on a thread without the GIL.
     unsafe {
+        let gil = ffi::PyGILState_Ensure();
         let m = Box::from_raw(m);
-        let e = Box::from_raw(m.context as *mut DlExport);
-        Python::attach(|_| drop(e));
+        drop(Box::from_raw(m.context as *mut DlExport));
+        ffi::PyGILState_Release(gil);
     }
 }
 

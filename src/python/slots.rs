@@ -291,8 +291,7 @@ unsafe extern "C" fn iterate(o: Object) -> Object {
             if t.ndim() == 0 {
                 return Err(PyTypeError::new_err("iteration over a 0-d tensor"));
             }
-            let items: Result<Vec<Tensor>> = (0..t.sizes()[0] as i64).map(|i| t.select(0, i)).collect();
-            let items = items.map_err(|e| to_py(py, e))?;
+            let items = crate::ops::join::unbind(t, 0).map_err(|e| to_py(py, e))?;
             let list = items.into_iter().map(|t| wrap(py, t)).collect::<PyResult<Vec<_>>>()?;
             Ok(PyTuple::new(py, list)?.try_iter()?.into_ptr())
         })
@@ -403,11 +402,14 @@ fn reversed(t: &Tensor) -> Result<Tensor> {
     t.permute(&dims)
 }
 
-fn matrix_transposed(t: &Tensor) -> Result<Tensor> {
+fn matrix_transposed(t: &Tensor, name: &str) -> Result<Tensor> {
+    if t.ndim() == 0 {
+        return Ok(t.clone());
+    }
     crate::check!(
         t.ndim() >= 2,
         Runtime,
-        "tensor.mT is only supported on matrices or batches of matrices. Got {}-D tensor.",
+        "tensor.{name} is only supported on matrices or batches of matrices. Got {}-D tensor.",
         t.ndim()
     );
     t.transpose(-2, -1)
@@ -520,9 +522,9 @@ static PROPERTIES: &[Property] = &[
     Property { name: c"_version", get: |py, t| to_any(py, t.version()), set: None, doc: c"Counts writes." },
     Property { name: c"_base", get: |py, t| match t.view_of() { Some(v) => wrap(py, v.base.clone()), None => Ok(py.None()) }, set: None, doc: c"The tensor this one is a view of, or None." },
     Property { name: c"T", get: |py, t| tensor_value(py, reversed(t)), set: None, doc: c"A view with the axes reversed." },
-    Property { name: c"mT", get: |py, t| tensor_value(py, matrix_transposed(t)), set: None, doc: c"A view with the last two axes swapped." },
+    Property { name: c"mT", get: |py, t| tensor_value(py, matrix_transposed(t, "mT")), set: None, doc: c"A view with the last two axes swapped." },
     Property { name: c"H", get: |py, t| tensor_value(py, conj_transposed(t)), set: None, doc: c"The conjugate transpose of a matrix." },
-    Property { name: c"mH", get: |py, t| tensor_value(py, matrix_transposed(t).and_then(|t| t.conj())), set: None, doc: c"The conjugate transpose of the last two axes." },
+    Property { name: c"mH", get: |py, t| tensor_value(py, matrix_transposed(t, "mH").and_then(|t| t.conj())), set: None, doc: c"The conjugate transpose of the last two axes." },
     Property { name: c"real", get: |py, t| tensor_value(py, t.real()), set: Some(|py, o, v| set_part(py, o, v, Tensor::real)), doc: c"The real part." },
     Property { name: c"imag", get: |py, t| tensor_value(py, t.imag()), set: Some(|py, o, v| set_part(py, o, v, Tensor::imag)), doc: c"The imaginary part." },
     Property { name: c"is_cpu", get: |py, t| to_any(py, t.device().is_cpu()), set: None, doc: c"Whether the tensor lives on the CPU." },
