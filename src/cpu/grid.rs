@@ -36,12 +36,24 @@ pub struct Sampler {
 /// Most pixels that one position reads: 4 by 4 or 2 by 2 by 2.
 const MOST: usize = 16;
 
-/// One pixel of a sample: where it is, its weight, and the slope of the weight along each axis, last axis first.
+/// One pixel of a sample: where it is, its weight, and the first and second derivatives of the weight along the axes,
+/// last axis first.
 #[derive(Clone, Copy)]
 struct Tap<R> {
     at: usize,
     weight: R,
     slope: [R; 3],
+    bend: [[R; 3]; 3],
+}
+
+impl<R: Real> Tap<R> {
+    const NONE: Tap<R> = Tap { at: 0, weight: R::ZERO, slope: [R::ZERO; 3], bend: [[R::ZERO; 3]; 3] };
+}
+
+/// What flows into a second derivative: gradients of the image's and the grid's gradients.
+pub struct Second<'a, R> {
+    pub image: &'a [R],
+    pub grid: &'a [R],
 }
 
 /// Mirrors into [low, high] (both halved) as often as needed; the sign of the slope.
@@ -134,7 +146,7 @@ impl Sampler {
                 let Some(i) = Self::index(at[k].round_even(), size) else { return 0 };
                 offset = offset * size + i;
             }
-            out[0] = Tap { at: offset, weight: R::ONE, slope: [R::ZERO; 3] };
+            out[0] = Tap { at: offset, weight: R::ONE, ..Tap::NONE };
             return 1;
         }
         let mut n = 0;
@@ -161,7 +173,15 @@ impl Sampler {
                 let others = (0..axes).filter(|&j| j != k).fold(R::ONE, |w, j| w * factors[j].0);
                 slopes[k] = factors[k].1 * others;
             }
-            out[n] = Tap { at: offset, weight, slope: slopes };
+            // Each factor is linear, so only mixed second derivatives are left.
+            let mut bend = [[R::ZERO; 3]; 3];
+            for j in 0..axes {
+                for k in (0..axes).filter(|&k| k != j) {
+                    let others = (0..axes).filter(|&i| i != j && i != k).fold(R::ONE, |w, i| w * factors[i].0);
+                    bend[j][k] = factors[j].1 * factors[k].1 * others;
+                }
+            }
+            out[n] = Tap { at: offset, weight, slope: slopes, bend };
             n += 1;
         }
         n
@@ -171,8 +191,8 @@ impl Sampler {
         let (h, w) = (self.image[0], self.image[1]);
         let ((x, dx), (y, dy)) = (self.in_pixels(position[0], w), self.in_pixels(position[1], h));
         let (fx, fy) = (x.floor(), y.floor());
-        let (wx, sx) = cubic_weights(x - fx);
-        let (wy, sy) = cubic_weights(y - fy);
+        let (wx, sx, bx) = cubic_weights(x - fx);
+        let (wy, sy, by) = cubic_weights(y - fy);
         let mut n = 0;
         for i in 0..4 {
             let Some(row) = Self::index(self.inside(fy + R::from_f64(i as f64 - 1.0), h).0.round_even(), h) else { continue };
@@ -183,6 +203,11 @@ impl Sampler {
                     at: row * w + column,
                     weight: wy[i] * wx[j],
                     slope: [wy[i] * sx[j] * dx, sy[i] * wx[j] * dy, R::ZERO],
+                    bend: [
+                        [wy[i] * bx[j] * dx * dx, sy[i] * sx[j] * dx * dy, R::ZERO],
+                        [sy[i] * sx[j] * dx * dy, by[i] * wx[j] * dy * dy, R::ZERO],
+                        [R::ZERO; 3],
+                    ],
                 };
                 n += 1;
             }
@@ -195,7 +220,7 @@ impl Sampler {
         let (pixels, axes, positions) = (self.pixels(), self.axes(), self.positions);
         let dst = SendPtr(out.as_mut_ptr() as *mut u8);
         for_range(self.batch * positions, (4096 / self.channels.max(1)).max(1), |from, to| {
-            let mut taps = [Tap { at: 0, weight: R::ZERO, slope: [R::ZERO; 3] }; MOST];
+            let mut taps = [Tap::NONE; MOST];
             for i in from..to {
                 let (n, p) = (i / positions, i % positions);
                 let count = self.taps(&grid[i * axes..(i + 1) * axes], &mut taps);
@@ -212,12 +237,43 @@ impl Sampler {
         });
     }
 
+    /// The gradients of `gradients` with respect to g, image and grid, added to zeros.
+    pub fn second_gradients<R: Real>(
+        &self,
+        second: Second<R>,
+        g: &[R],
+        image: &[R],
+        grid: &[R],
+        [g_out, image_out, grid_out]: [&mut [R]; 3],
+    ) {
+        let (pixels, axes, positions, channels) = (self.pixels(), self.axes(), self.positions, self.channels);
+        let mut taps = [Tap::NONE; MOST];
+        for i in 0..self.batch * positions {
+            let (n, p) = (i / positions, i % positions);
+            let count = self.taps(&grid[i * axes..(i + 1) * axes], &mut taps);
+            let to_grid = &second.grid[i * axes..(i + 1) * axes];
+            for c in 0..channels {
+                let at = (n * channels + c) * positions + p;
+                for t in &taps[..count] {
+                    let pixel = (n * channels + c) * pixels + t.at;
+                    let along = (0..axes).fold(R::ZERO, |s, k| s + to_grid[k] * t.slope[k]);
+                    g_out[at] += second.image[pixel] * t.weight + image[pixel] * along;
+                    image_out[pixel] += g[at] * along;
+                    for j in 0..axes {
+                        let bent = (0..axes).fold(R::ZERO, |s, k| s + to_grid[k] * t.bend[j][k]);
+                        grid_out[i * axes + j] += g[at] * (second.image[pixel] * t.slope[j] + image[pixel] * bent);
+                    }
+                }
+            }
+        }
+    }
+
     /// Gradients of image and grid, added to zeros.
     pub fn gradients<R: Real>(&self, g: &[R], image: &[R], grid: &[R], image_out: &mut [R], grid_out: &mut [R]) {
         let (pixels, axes, positions, channels) = (self.pixels(), self.axes(), self.positions, self.channels);
         let (a, b) = (SendPtr(image_out.as_mut_ptr() as *mut u8), SendPtr(grid_out.as_mut_ptr() as *mut u8));
         for_range(self.batch, 1, |from, to| {
-            let mut taps = [Tap { at: 0, weight: R::ZERO, slope: [R::ZERO; 3] }; MOST];
+            let mut taps = [Tap::NONE; MOST];
             for n in from..to {
                 // SAFETY: both hold one block per element of the batch; threads own disjoint elements.
                 let (image_out, grid_out) = unsafe {
@@ -245,8 +301,8 @@ impl Sampler {
     }
 }
 
-/// Cubic convolution (Keys, 1981) at the four pixels around a fraction, and its slopes.
-fn cubic_weights<R: Real>(t: R) -> ([R; 4], [R; 4]) {
+/// Cubic convolution (Keys, 1981) at the four pixels around a fraction, and its first and second derivatives.
+fn cubic_weights<R: Real>(t: R) -> ([R; 4], [R; 4], [R; 4]) {
     let a = R::from_f64(-0.75);
     let (two, three) = (R::TWO, R::from_f64(3.0));
     let near = |d: R| (((a + two) * d - (a + three)) * d * d + R::ONE, (three * (a + two) * d - two * (a + three)) * d);
@@ -256,5 +312,12 @@ fn cubic_weights<R: Real>(t: R) -> ([R; 4], [R; 4]) {
     };
     let parts = [far(t + R::ONE), near(t), near(R::ONE - t), far(two - t)];
     let weights = [parts[0].0, parts[1].0, parts[2].0, parts[3].0];
-    (weights, [parts[0].1, parts[1].1, -parts[2].1, -parts[3].1])
+    let six = R::from_f64(6.0);
+    let near_bend = |d: R| six * (a + two) * d - two * (a + three);
+    let far_bend = |d: R| a * (six * d - R::from_f64(10.0));
+    (
+        weights,
+        [parts[0].1, parts[1].1, -parts[2].1, -parts[3].1],
+        [far_bend(t + R::ONE), near_bend(t), near_bend(R::ONE - t), far_bend(two - t)],
+    )
 }

@@ -281,7 +281,11 @@ pub fn index_fill(x: &Tensor, dim: i64, index: &Tensor, value: &Tensor) -> Resul
             let to_x = g.when(0, || index_fill(&g0, d as i64, &index, &Tensor::scalar(0, g0.dtype())?))?;
             let to_value = g.when(1, || {
                 let n = at_least_1d(&g0)?.sizes()[d] as i64;
-                let at = index.to_vec::<i64>()?.iter().map(|&i| if i < 0 { i + n } else { i }).collect::<Vec<_>>();
+                let mut at: Vec<i64> =
+                    index.to_vec::<i64>()?.iter().map(|&i| if i < 0 { i + n } else { i }).collect();
+                // A slice named twice was filled once.
+                at.sort_unstable();
+                at.dedup();
                 index_select(&g0, d as i64, &Tensor::from_slice(&at)?)?.sum_all()?.to_dtype(value_dtype)
             })?;
             grads([to_x, to_value])

@@ -45,7 +45,7 @@ op! {
         "(Tensor condition, Tensor input, Tensor other) -> Tensor" => |a| a.tensor(0).where_(&number(a, 1)?, &number(a, 2)?),
         "(Tensor condition, Scalar input, Tensor other) -> Tensor" => |a| a.tensor(0).where_(&number(a, 1)?, &number(a, 2)?),
         "(Tensor condition, Tensor input, Scalar other) -> Tensor" => |a| a.tensor(0).where_(&number(a, 1)?, &number(a, 2)?),
-        "(Tensor condition, Scalar input, Scalar other) -> Tensor" => |a| a.tensor(0).where_(&number(a, 1)?, &number(a, 2)?),
+        "(Tensor condition, Scalar input, Scalar other) -> Tensor" => |a| a.tensor(0).where_(&number(a, 1)?, &number(a, 2)?),        "(Tensor condition) -> Tensor[]" => |a| crate::ops::mask::nonzero_tuple(&a.tensor(0)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Losses whose target is a class: cross entropy and the negative log likelihood.
 
-use super::loss::{Reduction, need_float, work};
+use super::loss::{Reduction, linked_to, need_float, work};
 use crate::autograd::{self, engine::grads, record};
 use crate::cpu::loss::{Targets, log_sum_exp};
 use crate::dtype::DType;
@@ -48,7 +48,7 @@ fn pick(x: &Tensor, targets: &Rc<Targets>) -> Result<Tensor> {
     if autograd::needs_grad(&[x]) {
         let (xs, targets) = (autograd::Saved::input(x), targets.clone());
         record("NllLossBackward0", &[x], &[&out], move |g| {
-            grads([Some(place(&g.get(0)?, Some(&xs.get(g)?), &targets)?)])
+            grads([Some(linked_to(&place(&g.get(0)?, &targets)?, &xs.get(g)?)?)])
         });
     }
     Ok(out)
@@ -62,8 +62,8 @@ fn pick_data(x: &Tensor, targets: &Targets) -> Result<Tensor> {
     })
 }
 
-/// The transpose of `pick`. Given the input of `pick`, the result belongs to its graph, with a derivative of zero.
-fn place(g: &Tensor, input: Option<&Tensor>, targets: &Rc<Targets>) -> Result<Tensor> {
+/// The transpose of `pick`.
+fn place(g: &Tensor, targets: &Rc<Targets>) -> Result<Tensor> {
     let sizes = [targets.rows, targets.classes, targets.inner];
     let data = work(g)?;
     let out = crate::dispatch_real!(data.dtype(), T => {
@@ -72,17 +72,10 @@ fn place(g: &Tensor, input: Option<&Tensor>, targets: &Rc<Targets>) -> Result<Te
         Tensor::from_slice_shaped(&out, &sizes)?
     });
     let out = out.to_dtype(g.dtype())?;
-    let inputs: Vec<&Tensor> = std::iter::once(g).chain(input).collect();
-    if autograd::needs_grad(&inputs) {
-        let (targets, two) = (targets.clone(), input.is_some());
-        autograd::record_stateless("NllLossBackwardBackward0", &inputs, &[&out], move |g| {
-            let grad = g.get(0)?;
-            let mut out = autograd::GradVec::new();
-            out.push(g.when(0, || pick(&grad, &targets))?);
-            if two {
-                out.push(g.when(1, || Tensor::zeros(grad.sizes(), grad.dtype(), grad.device()))?);
-            }
-            Ok(out)
+    if autograd::needs_grad(&[g]) {
+        let targets = targets.clone();
+        autograd::record_stateless("NllLossBackwardBackward0", &[g], &[&out], move |g| {
+            grads([Some(pick(&g.get(0)?, &targets)?)])
         });
     }
     Ok(out)
@@ -101,7 +94,7 @@ fn cross_entropy_backward(g: &Tensor, x: &Tensor, lse_value: &Tensor, targets: &
     let g = &counts.where_(g, &Tensor::wrapped(0.0)?)?;
     if autograd::needs_grad(&[g, x]) {
         let soft = x.scaled_softmax(&lse(x)?.unsqueeze(1)?, &g.mul(&totals)?.unsqueeze(1)?)?;
-        return soft.sub(&place(g, None, targets)?)?.to_dtype(x.dtype());
+        return soft.sub(&place(g, targets)?)?.to_dtype(x.dtype());
     }
     let g = work(&g.to_dtype(lse_value.dtype())?)?;
     let out = x.detach().scaled_softmax(&lse_value.unsqueeze(1)?, &g.mul(&totals)?.unsqueeze(1)?)?.contiguous()?;

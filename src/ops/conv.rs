@@ -225,11 +225,11 @@ pub fn convolution(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv:
     let inputs: SmallVec<[&Tensor; 3]> = [Some(input), Some(weight), bias].into_iter().flatten().collect();
     if autograd::needs_grad(&inputs) {
         let (xs, ws) = (Saved::input(input), Saved::input(weight));
-        let conv = conv.clone();
+        let (conv, count) = (conv.clone(), inputs.len());
         record("ConvolutionBackward0", &inputs, &[&out], move |g| {
             let needs = [g.needs(0), g.needs(1), g.needs(2)];
-            let [x, w, b] = backward(&g.get(0)?, &xs.get(g)?.conj()?, &ws.get(g)?.conj()?, &conv, needs)?;
-            grads([x, w, b])
+            let found = backward(&g.get(0)?, &xs.get(g)?.conj()?, &ws.get(g)?.conj()?, &conv, needs)?;
+            Ok(found.into_iter().take(count).collect())
         });
     }
     Ok(out)

@@ -149,12 +149,6 @@ impl Tensor {
         autograd::inplace::check(self, grad)?;
         let fits = shape::broadcast(self.sizes(), src.sizes()).is_ok_and(|s| s.as_slice() == self.sizes());
         if !fits {
-            // Leading axes of size one may be dropped, as in assignments by index.
-            let lead = src.sizes().iter().take_while(|&&n| n == 1).count().min(src.ndim().saturating_sub(self.ndim()));
-            if lead > 0 && src.ndim() - lead == self.ndim() {
-                let sizes: Vec<i64> = src.sizes()[lead..].iter().map(|&n| n as i64).collect();
-                return self.copy_(&src.reshape(&sizes)?);
-            }
             shape::broadcast(self.sizes(), src.sizes())?;
             crate::bail!(
                 Runtime,

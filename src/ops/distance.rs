@@ -32,6 +32,12 @@ pointwise! {
 
 /// The p-norm over one axis.
 pub fn p_norm(x: &Tensor, p: f64, dim: i64, keepdim: bool) -> Result<Tensor> {
+    if x.dtype().is_complex() {
+        return p_norm(&x.abs()?, p, dim, keepdim);
+    }
+    if x.dtype().compute() != x.dtype() {
+        return p_norm(&x.to_dtype(x.dtype().compute())?, p, dim, keepdim)?.to_dtype(x.dtype());
+    }
     let d = shape::wrap_dim(dim, x.ndim())?;
     let dims: &[usize] = if x.ndim() == 0 { &[] } else { &[d] };
     if p == 2.0 {
@@ -103,7 +109,7 @@ pub fn pairwise_distance(a: &Tensor, b: &Tensor, p: f64, eps: f64, keepdim: bool
 
 fn normalize(x: &Tensor, p: f64, dim: i64, eps: f64) -> Result<Tensor> {
     crate::check!(
-        x.dtype().is_floating(),
+        x.dtype().is_differentiable(),
         Runtime,
         "linalg.vector_norm: Expected a floating point or complex tensor as input. Got {}",
         x.dtype().scalar_name()
@@ -194,7 +200,10 @@ fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> 
     for shift in 1..size {
         sum = sum.add(&squares.narrow(1, shift, channels)?)?;
     }
-    let scale = Term::from(sum) * (alpha / size as f64) + k;
+    // Integers are averaged as integers.
+    let window = Tensor::wrapped(size)?;
+    let average = if sum.dtype().is_integral() { sum.floor_divide(&window)? } else { sum.div(&window)? };
+    let scale = Term::from(average) * alpha + k;
     (Term::from(x) / scale.pow_scalar(beta)).0
 }
 

@@ -157,11 +157,14 @@ fn rrelu(x: &Tensor, lower: f64, upper: f64, train: bool, generator: Option<Gene
         with_generator(generator, |g| -> Result<()> {
             reals!("rrelu_with_noise_out_cpu", x.dtype(), T => {
                 let (one, mean) = (<T as Element>::from_f64(1.0), <T as Element>::from_f64((lower + upper) / 2.0));
+                // Bounds are rounded to the type slopes are computed in.
+                let bound = |v: f64| if <T as Real>::WIDE { v } else { v as f32 as f64 };
+                let (low, high) = (bound(lower), bound(upper));
                 for (slot, v) in elements::<T>(&noise).iter_mut().zip(data.as_slice::<T>()?) {
                     *slot = if v.to_f64() > 0.0 {
                         one
                     } else if train {
-                        <T as Element>::from_f64(g.uniform_between(lower, upper))
+                        <T as Element>::from_f64(g.uniform_between(low, high))
                     } else {
                         mean
                     };
@@ -173,9 +176,23 @@ fn rrelu(x: &Tensor, lower: f64, upper: f64, train: bool, generator: Option<Gene
     })?;
     let out = autograd::no_grad(|| x.detach().mul(&noise))?;
     if autograd::needs_grad(&[x]) {
-        let saved = Saved::input(&noise);
+        let (saved, noise) = (Saved::input(x), Saved::input(&noise));
         record("RreluWithNoiseBackward0", &[x], &[&out], move |g: &Grads| {
-            grads([Some(g.get(0)?.mul(&saved.get(g)?)?)])
+            grads([Some(rrelu_backward(&g.get(0)?, &saved.get(g)?, &noise.get(g)?)?)])
+        });
+    }
+    Ok(out)
+}
+
+/// `g * noise`, flat in `x`.
+fn rrelu_backward(g: &Tensor, x: &Tensor, noise: &Tensor) -> Result<Tensor> {
+    let out = autograd::no_grad(|| g.detach().mul(noise))?;
+    if autograd::needs_grad(&[g, x]) {
+        let noise = Saved::input(noise);
+        record("RreluWithNoiseBackwardBackward0", &[g, x], &[&out], move |h: &Grads| {
+            let (h0, noise) = (h.get(0)?, noise.get(h)?);
+            let to_x = h.when(1, || Tensor::zeros(noise.sizes(), noise.dtype(), noise.device()))?;
+            grads([h.when(0, || h0.mul(&noise))?, to_x])
         });
     }
     Ok(out)

@@ -2,7 +2,7 @@
 
 use super::loss::{need_float, work};
 use crate::autograd::{self, Saved, engine::grads, record, record_not_differentiable};
-use crate::cpu::grid::{Interpolation, Outside, Sampler};
+use crate::cpu::grid::{Interpolation, Outside, Sampler, Second};
 use crate::error::Result;
 use crate::shape;
 use crate::tensor::Tensor;
@@ -85,7 +85,7 @@ fn grid_sample(x: &Tensor, grid: &Tensor, how: Interpolation, outside: Outside, 
     Ok(out)
 }
 
-fn grid_sample_backward(g: &Tensor, x: &Tensor, grid: &Tensor, sampler: &Sampler) -> Result<(Tensor, Tensor)> {
+fn grid_sample_backward(g: &Tensor, x: &Tensor, grid: &Tensor, sampler: &Rc<Sampler>) -> Result<(Tensor, Tensor)> {
     let (gd, xd, pd) = (work(g)?, work(x)?, work(grid)?);
     let (a, b) = crate::dispatch_real!(xd.dtype(), T => {
         let (mut a, mut b) = (vec![T::default(); x.numel()], vec![T::default(); grid.numel()]);
@@ -94,10 +94,47 @@ fn grid_sample_backward(g: &Tensor, x: &Tensor, grid: &Tensor, sampler: &Sampler
     });
     let (a, b) = (a.to_dtype(x.dtype())?, b.to_dtype(grid.dtype())?);
     if autograd::needs_grad(&[g, x, grid]) {
-        let op = if x.ndim() == 4 { "aten::grid_sampler_2d_backward" } else { "aten::grid_sampler_3d_backward" };
-        record_not_differentiable(op, &[g, x, grid], &[&a, &b]);
+        let saved = [Saved::input(g), Saved::input(x), Saved::input(grid)];
+        let sampler = sampler.clone();
+        record("GridSamplerBackwardBackward0", &[g, x, grid], &[&a, &b], move |grad| {
+            let inputs = [saved[0].get(grad)?, saved[1].get(grad)?, saved[2].get(grad)?];
+            let [a, b, c] = second_gradients([&grad.get(0)?, &grad.get(1)?], &inputs, &sampler)?;
+            // Picking the nearest pixel has a gradient that does not depend on the image.
+            let b = (sampler.interpolation != Interpolation::Nearest).then_some(b);
+            grads([Some(a), b, Some(c)])
+        });
     }
     Ok((a, b))
+}
+
+/// The gradients of `grid_sample_backward` with respect to its three tensors.
+fn second_gradients(second: [&Tensor; 2], inputs: &[Tensor; 3], sampler: &Sampler) -> Result<[Tensor; 3]> {
+    let [g, x, grid] = inputs;
+    let (gd, xd, pd) = (work(g)?, work(x)?, work(grid)?);
+    let (si, sg) = (work(second[0])?, work(second[1])?);
+    let out = crate::dispatch_real!(xd.dtype(), T => {
+        let mut a = vec![T::default(); g.numel()];
+        let (mut b, mut c) = (vec![T::default(); x.numel()], vec![T::default(); grid.numel()]);
+        sampler.second_gradients(
+            Second { image: si.as_slice::<T>()?, grid: sg.as_slice::<T>()? },
+            gd.as_slice::<T>()?,
+            xd.as_slice::<T>()?,
+            pd.as_slice::<T>()?,
+            [&mut a, &mut b, &mut c],
+        );
+        [
+            Tensor::from_slice_shaped(&a, g.sizes())?,
+            Tensor::from_slice_shaped(&b, x.sizes())?,
+            Tensor::from_slice_shaped(&c, grid.sizes())?,
+        ]
+    });
+    let [a, b, c] = out;
+    let out = [a.to_dtype(g.dtype())?, b.to_dtype(x.dtype())?, c.to_dtype(grid.dtype())?];
+    let read = [second[0], second[1], g, x, grid];
+    if autograd::needs_grad(&read) {
+        record_not_differentiable("grid_sampler's second derivative", &read, &out.each_ref());
+    }
+    Ok(out)
 }
 
 fn interpolation(code: i64) -> Result<Interpolation> {

@@ -1,6 +1,6 @@
 //! Advanced indexing: reading and writing at positions that tensors give.
 
-use crate::autograd::{self, Grads, engine::grads, record};
+use crate::autograd::{self, Grads, Saved, engine::grads, record};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -40,6 +40,11 @@ pub fn nonzero(x: &Tensor) -> Result<Tensor> {
 fn expand(x: &Tensor, indices: &[(usize, Tensor)]) -> Result<(Indices, Sizes)> {
     let mut out: Indices = SmallVec::new();
     for (axis, t) in indices {
+        crate::check!(
+            matches!(t.dtype(), DType::Bool | DType::U8 | DType::I32 | DType::I64),
+            Index,
+            "tensors used as indices must be long, int, byte or bool tensors"
+        );
         if matches!(t.dtype(), DType::Bool | DType::U8) {
             for (k, &n) in t.sizes().iter().enumerate() {
                 let have = x.sizes().get(axis + k).copied().unwrap_or(0);
@@ -90,9 +95,10 @@ struct Plan {
     sizes: Sizes,
     outer: Vec<isize>,
     at: Vec<isize>,
+    /// Offsets of the rest, unless they are one contiguous run.
     inner: Vec<isize>,
-    /// The inner axes are one contiguous run.
-    block: bool,
+    /// Length of that run.
+    run: Option<usize>,
 }
 
 /// Element offsets of every index of these axes, in row-major order.
@@ -149,6 +155,7 @@ fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan
     for (d, t) in indices {
         let n = x.sizes()[*d] as i64;
         let stride = x.strides()[*d];
+        crate::check!(n > 0 || count == 0, Index, "index is out of bounds for dimension with size 0");
         for (o, &i) in at.iter_mut().zip(t.as_slice::<i64>()?) {
             let in_range = i >= -n && i < n;
             crate::check!(
@@ -164,25 +171,26 @@ fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan
     out.extend(after.iter().map(|a| a.0));
     let (after_sizes, after_strides): (Sizes, shape::Strides) = after.iter().copied().unzip();
     let block = shape::is_contiguous(&after_sizes, &after_strides);
-    let inner = if block { vec![0; after_sizes.iter().product::<usize>()] } else { offsets(&after) };
-    Ok(Plan { sizes: out, outer: offsets(&before), at, inner, block })
+    let inner = if block { Vec::new() } else { offsets(&after) };
+    let run = block.then(|| after_sizes.iter().product::<usize>());
+    Ok(Plan { sizes: out, outer: offsets(&before), at, inner, run })
 }
 
 impl Plan {
     /// Calls `f(offset in the tensor, position in the result, run length)`.
     fn each(&self, mut f: impl FnMut(isize, usize, usize)) {
-        let run = self.inner.len();
         let mut position = 0;
         for &o in &self.outer {
             for &a in &self.at {
-                if self.block {
+                if let Some(run) = self.run {
                     f(o + a, position, run);
+                    position += run;
                 } else {
-                    for (k, &i) in self.inner.iter().enumerate() {
-                        f(o + a + i, position + k, 1);
+                    for &i in &self.inner {
+                        f(o + a + i, position, 1);
+                        position += 1;
                     }
                 }
-                position += run;
             }
         }
     }
@@ -204,8 +212,30 @@ fn read(x: &Tensor, indices: &Indices, sizes: &[usize]) -> Result<Tensor> {
     Ok(out)
 }
 
+/// The mask of `x[mask]` where it has the sizes of `x`; it needs no coordinates.
+fn full_mask<'a>(x: &Tensor, indices: &'a [(usize, Tensor)]) -> Option<&'a Tensor> {
+    match indices {
+        [(0, m)] if m.dtype() == DType::Bool && m.sizes() == x.sizes() && x.device().is_cpu() && m.device().is_cpu() => {
+            Some(m)
+        }
+        _ => None,
+    }
+}
+
 /// `x[indices]`.
 pub fn index(x: &Tensor, indices: &[(usize, Tensor)]) -> Result<Tensor> {
+    if let Some(mask) = full_mask(x, indices) {
+        let out = autograd::no_grad(|| super::mask::masked_select(&x.detach(), mask))?;
+        if autograd::needs_grad(&[x]) {
+            let (sizes, saved): (Sizes, _) = (SmallVec::from_slice(x.sizes()), Saved::input(mask));
+            record("IndexBackward0", &[x], &[&out], move |g: &Grads| {
+                let (g0, mask) = (g.get(0)?, saved.get(g)?);
+                let zeros = Tensor::zeros(&sizes, g0.dtype(), g0.device())?;
+                grads([Some(super::mask::masked_scatter(&zeros, &mask, &g0)?)])
+            });
+        }
+        return Ok(out);
+    }
     let (indices, sizes) = autograd::no_grad(|| expand(x, indices))?;
     let out = read(x, &indices, &sizes)?;
     if autograd::needs_grad(&[x]) {
@@ -276,8 +306,7 @@ pub fn add_elements<T: Combine>(a: T, b: T) -> T {
     a.plus(b)
 }
 
-/// Writes or adds values at positions of a copy of `x`.
-pub fn index_put(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accumulate: bool) -> Result<Tensor> {
+fn check_dtypes(x: &Tensor, values: &Tensor) -> Result<()> {
     crate::check!(
         x.dtype() == values.dtype(),
         Runtime,
@@ -285,6 +314,12 @@ pub fn index_put(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accum
         x.dtype().scalar_name(),
         values.dtype().scalar_name()
     );
+    Ok(())
+}
+
+/// Writes or adds values at positions of a copy of `x`.
+pub fn index_put(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accumulate: bool) -> Result<Tensor> {
+    check_dtypes(x, values)?;
     let (indices, sizes) = autograd::no_grad(|| expand(x, indices))?;
     let out = x.clone_data()?;
     autograd::no_grad(|| put_data(&out, &indices, &sizes, values, accumulate))?;
@@ -314,7 +349,21 @@ pub fn index_put(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accum
 pub fn index_put_(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accumulate: bool) -> Result<Tensor> {
     let grad = autograd::needs_grad(&[x, values]);
     autograd::inplace::check(x, grad)?;
-    let values = &values.to_dtype(x.dtype())?;
+    // One value for all positions of a mask is cast, like the number it stands for.
+    let fills = matches!(indices, [(_, mask)] if mask.dtype() == DType::Bool) && values.numel() == 1 && !accumulate;
+    let values = if fills { &values.to_dtype(x.dtype())? } else { values };
+    check_dtypes(x, values)?;
+    if let (true, Some(mask)) = (fills, full_mask(x, indices)) {
+        let before = if grad { autograd::inplace::original(x)? } else { x.clone() };
+        let value = values.reshape(&[])?;
+        return if grad {
+            x.overwrite(&mask.where_(&value, &before)?)
+        } else {
+            x.write_from(&autograd::no_grad(|| mask.where_(&value, x))?)?;
+            x.bump();
+            Ok(x.clone())
+        };
+    }
     if !grad {
         let (indices, sizes) = expand(x, indices)?;
         put_data(x, &indices, &sizes, values, accumulate)?;
@@ -327,7 +376,7 @@ pub fn index_put_(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accu
 }
 
 /// The tensors of an index list by axis; a mask covers as many axes as it has.
-fn by_axis(list: &[Option<Tensor>]) -> Indices {
+fn by_axis(x: &Tensor, list: &[Option<Tensor>]) -> Result<Indices> {
     let mut axis = 0;
     let mut out = Indices::new();
     for t in list {
@@ -339,21 +388,27 @@ fn by_axis(list: &[Option<Tensor>]) -> Indices {
             }
         }
     }
-    out
+    crate::check!(
+        axis <= x.ndim(),
+        Index,
+        "too many indices for tensor of dimension {} (got {axis})",
+        x.ndim()
+    );
+    Ok(out)
 }
 
 op! {
     /// Writes `values` at the positions that `indices` give, or adds them with `accumulate`.
     index_put_, in [METHOD, TORCH] {
         "(Tensor input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor" =>
-            |a| index_put_(&a.tensor(0), &by_axis(a.opt_tensors(1)), &a.tensor(2), a.bool(3)),
+            |a| { let x = a.tensor(0); index_put_(&x, &by_axis(&x, a.opt_tensors(1))?, &a.tensor(2), a.bool(3)) },
     }
 }
 op! {
     /// Returns a copy with `values` written at, or with `accumulate` added to, the positions that `indices` give.
     index_put, in [METHOD, TORCH] {
         "(Tensor input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor" =>
-            |a| index_put(&a.tensor(0), &by_axis(a.opt_tensors(1)), &a.tensor(2), a.bool(3)),
+            |a| { let x = a.tensor(0); index_put(&x, &by_axis(&x, a.opt_tensors(1))?, &a.tensor(2), a.bool(3)) },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Losses that are elementwise terms and a reduction.
 
 use super::args::Args;
-use crate::autograd::{self, Term};
+use crate::autograd::{self, Term, engine::grads};
 use crate::error::Result;
 use crate::shape;
 use crate::tensor::Tensor;
@@ -78,6 +78,19 @@ impl Reduction {
 /// The values of a tensor as kernels read them: contiguous, without history, in the dtype they compute in.
 pub fn work(x: &Tensor) -> Result<Tensor> {
     autograd::no_grad(|| x.detach().to_dtype(x.dtype().compute())?.contiguous())
+}
+
+/// `t` as a part of the graph of `input`, on which it does not depend: the derivative is zero rather than none.
+pub fn linked_to(t: &Tensor, input: &Tensor) -> Result<Tensor> {
+    if !autograd::needs_grad(&[input]) {
+        return Ok(t.clone());
+    }
+    let out = t.detach();
+    let (sizes, dtype, device) = (shape::Sizes::from_slice(input.sizes()), input.dtype(), input.device());
+    autograd::record_stateless("ZeroLinkBackward0", &[t, input], &[&out], move |g| {
+        grads([g.opt(0), g.when(1, || Tensor::zeros(&sizes, dtype, device))?])
+    });
+    Ok(out)
 }
 
 /// Refuses dtypes other than floating point as PyTorch's kernels do.

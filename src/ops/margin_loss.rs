@@ -56,7 +56,7 @@ fn cosine_embedding_loss(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, r
     );
     // Keeps the cosine of a zero vector defined.
     let tiny = 1e-12;
-    let dot = |a: &Tensor, b: &Tensor| Term::from(a.mul(b)).map(|t| t.sum_dims(&[ndim - 1], false));
+    let dot = |a: &Tensor, b: &Tensor| Term::from(a.mul(b)).map(|t| t.sum_with(&[ndim - 1], false, None));
     let lengths = (dot(a, a) + tiny) * (dot(b, b) + tiny);
     let cosine = dot(a, b) / lengths.map(|t| t.sqrt());
     let apart = at_least_zero(&cosine - margin);

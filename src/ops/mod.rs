@@ -6,6 +6,7 @@ pub mod declare;
 pub mod schema;
 
 pub mod activation;
+pub mod attention;
 pub mod binary;
 pub mod axis_index;
 pub mod bitwise;
@@ -17,9 +18,11 @@ pub mod copy;
 pub mod conv;
 pub mod create;
 pub mod dropout;
+pub mod ctc;
 pub mod distance;
 pub mod einsum;
 pub mod elementary;
+pub mod embedding;
 pub mod facts;
 pub mod grid;
 pub mod index;
@@ -31,11 +34,17 @@ pub mod matmul;
 pub mod norm;
 pub mod pad;
 pub mod pixel;
+pub mod pool;
+pub mod rnn;
 pub mod random;
 pub mod reduce;
 pub mod scatter;
 pub mod shape;
 pub mod resample;
+pub mod minmax;
+pub mod scan;
+pub mod softmax;
+pub mod sort;
 pub mod special;
 pub mod triangle;
 pub mod unary;
@@ -108,6 +117,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     special::ROWS,
     loss::ROWS,
     class_loss::ROWS,
+    ctc::ROWS,
     norm::ROWS,
     margin_loss::ROWS,
     distance::ROWS,
@@ -117,12 +127,21 @@ pub static TABLES: &[&[&OpDef]] = &[
     grid::ROWS,
     copy::ROWS,
     reduce::ROWS,
+    minmax::ROWS,
+    scan::ROWS,
+    sort::ROWS,
+    softmax::ROWS,
+    softmax::functional::ROWS,
     view::ROWS,
     create::ROWS,
     matmul::ROWS,
     einsum::ROWS,
     conv::ROWS,
+    pool::ROWS,
+    attention::ROWS,
+    rnn::ROWS,
     random::ROWS,
+    embedding::ROWS,
     scatter::ROWS,
     mask::ROWS,
     dropout::ROWS,

@@ -94,11 +94,19 @@ impl SavedNorm {
         let grad = g.get(0)?;
         let mut inputs = vec![&grad, &x];
         inputs.extend(&weight);
-        let (gx, gw, gb) = if autograd::needs_grad(&inputs) {
+        let to_statistics = (g.opt(1), g.opt(2));
+        inputs.extend(&to_statistics.0);
+        inputs.extend(&to_statistics.1);
+        let (mut gx, gw, gb) = if autograd::needs_grad(&inputs) {
             composite_gradients(&grad, &x, weight.as_ref(), &self.mean, &self.rstd, self.plan)?
         } else {
             self.fused_gradients(&grad, &x, weight.as_ref(), g)?
         };
+        if let Some(t) = &gx {
+            if to_statistics.0.is_some() || to_statistics.1.is_some() {
+                gx = Some(t.add(&statistics_gradient(to_statistics, &x, self.plan)?)?);
+            }
+        }
         let mut out = autograd::GradVec::new();
         out.push(gx);
         if let Some(w) = &weight {
@@ -195,6 +203,26 @@ fn composite_gradients(
         Some(own(&g5 * &normal)?),
         Some(own(g5)?),
     ))
+}
+
+/// The gradient that reaches the input through the mean and the reciprocal deviation, where these are results too.
+fn statistics_gradient((mean, rstd): (Option<Tensor>, Option<Tensor>), x: &Tensor, plan: Plan) -> Result<Tensor> {
+    let layout = plan.layout;
+    let per_set = [1, layout.repeat, layout.groups, 1, 1];
+    let dtype = x.dtype().compute();
+    let x5 = Term::from(x.to_dtype(dtype)?.reshape_to(&layout.sizes())?);
+    let average = |t: &Term| t.map(|t| t.mean_dims(&WITHIN, true));
+    let centred = &x5 - average(&x5);
+    let shaped = |t: Tensor| -> Result<Term> { Ok(Term::from(t.to_dtype(dtype)?.reshape_to(&per_set)?)) };
+    let mut out = &centred * 0.0;
+    if let Some(g) = mean {
+        out = out + shaped(g)?;
+    }
+    if let Some(g) = rstd {
+        let cube = (average(&(&centred * &centred)) + plan.eps).pow_scalar(-1.5);
+        out = out - shaped(g)? * cube * centred;
+    }
+    (out / layout.count() as f64).0?.reshape_to(x.sizes())?.to_dtype(x.dtype())
 }
 
 fn features(x: &Tensor) -> usize {
@@ -595,7 +623,7 @@ op! {
             let sizes = [seen.sizes()[0], a.int(6) as usize];
             let (mean, rstd) = returned(&done, &x, weight, &sizes)?;
             if let Some((node, _)) = done.out.grad_fn() {
-                // Results of the same node, as in PyTorch; what they receive does not reach the input.
+                // Results of the same node, as in PyTorch.
                 for (i, t) in [(1, &mean), (2, &rstd)] {
                     node.add_output(t);
                     t.set_grad_fn(node.clone(), i);

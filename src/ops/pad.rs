@@ -1,6 +1,6 @@
 //! Padding with a constant or with the tensor's own elements.
 
-use super::resample::resample;
+use super::resample::{resample, resample_linked};
 use crate::autograd::{self, engine::grads, record_stateless};
 use crate::cpu::resample::Axis;
 use crate::dtype::DType;
@@ -158,7 +158,7 @@ fn pad_with_own(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
             .ok_or_else(|| crate::err!(Runtime, "{name}: padding ({before}, {after}) reaches outside the input"))?;
         maps.push((d, axis));
     }
-    resample(&x, &Rc::new(maps), node)
+    if mode == Mode::Circular { resample(&x, &Rc::new(maps), node) } else { resample_linked(&x, &Rc::new(maps), node) }
 }
 
 /// `torch.nn.functional.pad`

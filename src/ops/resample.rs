@@ -1,7 +1,7 @@
 //! Resizing of images: nearest, linear and cubic, plain and antialiased.
 
-use super::loss::work;
-use crate::autograd::{self, engine::grads, record_stateless};
+use super::loss::{linked_to, work};
+use crate::autograd::{self, Saved, engine::grads, record, record_stateless};
 use crate::cpu::resample::Axis;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -19,6 +19,18 @@ pub fn resample(x: &Tensor, maps: &Maps, name: &'static str) -> Result<Tensor> {
     if autograd::needs_grad(&[x]) {
         let maps = maps.clone();
         record_stateless(name, &[x], &[&out], move |g| grads([Some(spread(&g.get(0)?, &maps, name)?)]));
+    }
+    Ok(out)
+}
+
+/// As `resample`, with a gradient that counts as a function of the input too, whose derivative is zero.
+pub fn resample_linked(x: &Tensor, maps: &Maps, name: &'static str) -> Result<Tensor> {
+    let out = autograd::no_grad(|| resample(&x.detach(), maps, name))?;
+    if autograd::needs_grad(&[x]) {
+        let (maps, saved) = (maps.clone(), Saved::input(x));
+        record(name, &[x], &[&out], move |g| {
+            grads([Some(linked_to(&spread(&g.get(0)?, &maps, name)?, &saved.get(g)?)?)])
+        });
     }
     Ok(out)
 }

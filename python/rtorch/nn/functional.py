@@ -151,6 +151,27 @@ def _with_indices(pool):
     return pool_with_indices
 
 
+def _with_open_sizes(pool, n):
+    """Has None in `output_size` stand for the size of the input."""
+
+    def adaptive_pool(input, output_size, *args, **kwargs):
+        if isinstance(output_size, (tuple, list)) and input.dim() <= len(output_size):
+            raise ValueError(f"Input dimension should be at least {len(output_size) + 1}")
+        if isinstance(output_size, (tuple, list)) and None in output_size:
+            given = tuple(output_size) if len(output_size) > 1 else tuple(output_size) * n
+            sizes = input.shape[-len(given) :]
+            output_size = [size if asked is None else asked for asked, size in zip(given, sizes)]
+        return pool(input, output_size, *args, **kwargs)
+
+    adaptive_pool.__name__ = pool.__name__
+    adaptive_pool.__doc__ = pool.__doc__
+    return adaptive_pool
+
+
+adaptive_avg_pool2d = _with_open_sizes(adaptive_avg_pool2d, 2)
+adaptive_avg_pool3d = _with_open_sizes(adaptive_avg_pool3d, 3)
+adaptive_max_pool2d = _with_open_sizes(adaptive_max_pool2d, 2)
+adaptive_max_pool3d = _with_open_sizes(adaptive_max_pool3d, 3)
 adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d)
 adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
 adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)
@@ -196,17 +217,39 @@ def linear_cross_entropy(
 
     Args:
         input: (N, in_features) or (in_features).
-        linear_weight: (C, in_features).
-        target: class indices (N), or probabilities (N, C).
-        linear_bias: (C). Default: none.
+        linear_weight: (C, in_features), or (C, d1, ..., dk, in_features) for a loss over more positions.
+        target: class indices (N, d1, ..., dk), or probabilities (N, C, d1, ..., dk).
+        linear_bias: (C, d1, ..., dk). Default: none.
         weight: factors per class (C). Default: 1.
         reduction: "none", "mean" or "sum". Default: "mean".
         ignore_index: class index that does not count. Default: -100.
         label_smoothing: share of the uniform distribution in the target. Default: 0.
         options: `nn.LinearCrossEntropyOptions`; the result is the same for all of them.
     """
+    if input.dim() not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.dim()}")
+    if linear_weight.dim() < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.dim()}")
+    features = linear_weight.shape[-1]
+    if input.shape[-1] != features:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{input.shape[-1]} and {features}, respectively"
+        )
+    outputs = tuple(linear_weight.shape[:-1])
+    if len(outputs) > 1 and input.dim() == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {features}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    if linear_bias is not None and tuple(linear_bias.shape) != outputs:
+        raise RuntimeError(f"expected linear_bias shape {outputs}, got {tuple(linear_bias.shape)}")
+    if ignore_index is not None and target.is_floating_point():
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    scores = linear(input, linear_weight.reshape(-1, features), bias)
     return cross_entropy(
-        linear(input, linear_weight, linear_bias),
+        scores.reshape(tuple(input.shape[:-1]) + outputs),
         target,
         weight=weight,
         ignore_index=-100 if ignore_index is None else ignore_index,
