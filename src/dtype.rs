@@ -65,6 +65,27 @@ impl DType {
         INFO[self as usize].2
     }
 
+    /// The name of the C++ type, which some messages use.
+    pub fn native_name(self) -> &'static str {
+        match self {
+            Bool => "bool",
+            U8 => "unsigned char",
+            I8 => "signed char",
+            I16 => "short int",
+            I32 => "int",
+            I64 => "long int",
+            U16 => "short unsigned int",
+            U32 => "unsigned int",
+            U64 => "long unsigned int",
+            F16 => "c10::Half",
+            BF16 => "c10::BFloat16",
+            F32 => "float",
+            F64 => "double",
+            C64 => "c10::complex<float>",
+            C128 => "c10::complex<double>",
+        }
+    }
+
     /// The second public name, such as `long` for int64.
     pub fn alias(self) -> Option<&'static str> {
         INFO[self as usize].3

@@ -675,3 +675,86 @@ impl<T: Real, const ORDER: u8> Fold for Norm<T, ORDER> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sums(x: &Tensor, dims: &[usize]) -> Vec<i64> {
+        let kept: usize = (0..x.ndim()).filter(|d| !dims.contains(d)).map(|d| x.sizes()[d]).product();
+        let mut out = vec![-1i64; kept];
+        // SAFETY: the tensor holds i64, `out` has room for every kept position.
+        unsafe { fold(Sum::<i64>::default(), x, dims, out.as_mut_ptr() as *mut u8) };
+        out
+    }
+
+    /// The same by walking every element.
+    fn slow(x: &Tensor, dims: &[usize]) -> Vec<i64> {
+        let kept: Vec<usize> = (0..x.ndim()).filter(|d| !dims.contains(d)).collect();
+        let mut out = vec![0i64; kept.iter().map(|&d| x.sizes()[d]).product()];
+        let v = x.to_vec::<i64>().unwrap();
+        for (i, v) in v.iter().enumerate() {
+            let mut rest = i;
+            let mut index = vec![0; x.ndim()];
+            for d in (0..x.ndim()).rev() {
+                (index[d], rest) = (rest % x.sizes()[d], rest / x.sizes()[d]);
+            }
+            let at = kept.iter().fold(0, |at, &d| at * x.sizes()[d] + index[d]);
+            out[at] += v;
+        }
+        out
+    }
+
+    #[test]
+    fn every_layout_and_axis_list() {
+        let data: Vec<i64> = (0..3 * 70 * 5 * 4).map(|i| i * i % 1009).collect();
+        let x = Tensor::from_slice_shaped(&data, &[3, 70, 5, 4]).unwrap();
+        let views = [
+            x.clone(),
+            x.permute(&[2, 0, 3, 1]).unwrap(),
+            x.transpose(0, 1).unwrap(),
+            x.strided_slice(1, 69, 35, -2).unwrap(),
+            x.select(2, 1).unwrap().unsqueeze(0).unwrap(),
+        ];
+        for v in &views {
+            for mask in 0..16usize {
+                let dims: Vec<usize> = (0..4).filter(|d| mask >> d & 1 == 1).collect();
+                assert_eq!(sums(v, &dims), slow(v, &dims), "{:?} {:?} {dims:?}", v.sizes(), v.strides());
+            }
+        }
+    }
+
+    #[test]
+    fn long_runs_do_not_depend_on_threads() {
+        let data: Vec<f32> = (0..300_007).map(|i| ((i * 7919) % 10_007) as f32 * 1e-3).collect();
+        let x = Tensor::from_slice(&data).unwrap();
+        let sum = |threads| {
+            crate::cpu::parallel::set_num_threads(threads);
+            let mut out = 0f32;
+            // SAFETY: one f32 for the one result.
+            unsafe { fold(Sum::<f32>::default(), &x, &[0], &mut out as *mut f32 as *mut u8) };
+            out
+        };
+        let exact: f64 = data.iter().map(|&v| v as f64).sum();
+        assert_eq!(sum(1).to_bits(), sum(3).to_bits());
+        assert!(((sum(1) as f64) / exact - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn positions_prefer_nan_and_the_first() {
+        let at = |v: &[f32]| {
+            let x = Tensor::from_slice(v).unwrap();
+            let mut out = 0i64;
+            // SAFETY: one i64 for the one result.
+            unsafe { fold(Arg::<f32, false>::default(), &x, &[0], &mut out as *mut i64 as *mut u8) };
+            out
+        };
+        assert_eq!(at(&[1.0, 3.0, 3.0, 2.0]), 1);
+        assert_eq!(at(&[1.0, f32::NAN, 3.0, f32::NAN]), 1);
+        let mut long = vec![0.5; 9000];
+        long[4500] = 1.0;
+        long[8999] = 1.0;
+        assert_eq!(at(&long), 4500);
+        assert_eq!(at(&[f32::NEG_INFINITY; 40]), 0);
+    }
+}

@@ -15,6 +15,13 @@ fn vector(index: &Tensor) -> Result<Tensor> {
     autograd::no_grad(|| index.detach().to_dtype(DType::I64)?.contiguous())
 }
 
+/// A copy without history in plain row-major order.
+fn contiguous_copy(x: &Tensor) -> Result<Tensor> {
+    let out = Tensor::empty(x.sizes(), x.dtype(), x.device())?;
+    out.write_from(x)?;
+    Ok(out)
+}
+
 fn is_index(index: &Tensor) -> bool {
     matches!(index.dtype(), DType::I64 | DType::I32)
 }
@@ -128,7 +135,7 @@ fn check_source(op: &str, x: &Tensor, dim: i64, index: &Tensor, source: &Tensor)
 pub fn index_add(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor, alpha: Scalar) -> Result<Tensor> {
     let d = check_source("index_add", x, dim, index, source)?;
     let at = vector(index)?;
-    let out = x.clone_data()?;
+    let out = contiguous_copy(x)?;
     let out1 = at_least_1d(&out)?;
     let n = out1.sizes()[d];
     if at.device().is_cpu() {
@@ -237,7 +244,7 @@ pub fn index_copy(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor) -> Resu
         "index_copy_(): Number of indices ({count}) should be equal to source.size(dim) ({given})"
     );
     let at = vector(index)?;
-    let out = x.clone_data()?;
+    let out = contiguous_copy(x)?;
     let out1 = at_least_1d(&out)?;
     let n = out1.sizes()[d];
     kernel::check_bounds(&at, 0, n, |i| {

@@ -119,6 +119,12 @@ fn native_dropout(x: &Tensor, p: f64, train: Option<bool>) -> Result<(Tensor, Te
     if x.numel() == 0 {
         return Ok((x.clone(), x.empty_like(x.dtype())?));
     }
+    crate::check!(
+        train == Some(false) || x.dtype().is_differentiable(),
+        Runtime,
+        "result type Float can't be cast to the desired output type {}",
+        x.dtype().scalar_name()
+    );
     let (out, mask, factor) = autograd::no_grad(|| -> Result<_> {
         if train == Some(false) {
             return Ok((x.clone_data()?, Tensor::full(x.sizes(), true, DType::Bool, x.device())?, 1.0));

@@ -70,6 +70,12 @@ pub fn embedding(weight: &Tensor, index: &Tensor, padding: Option<i64>, by_frequ
 pub fn renorm_rows(weight: &Tensor, index: &Tensor, max_norm: f64, p: f64) -> Result<Tensor> {
     check_index("embedding_renorm_", index)?;
     weight.need_cpu("embedding_renorm_")?;
+    crate::check!(
+        weight.dtype().is_differentiable(),
+        Runtime,
+        "norm(): input dtype should be either floating point or complex. Got {} instead.",
+        weight.dtype().scalar_name()
+    );
     autograd::no_grad(|| -> Result<()> {
         autograd::inplace::check_writable(weight)?;
         let mut rows = index.to_vec::<i64>()?;
@@ -88,6 +94,7 @@ pub fn renorm_rows(weight: &Tensor, index: &Tensor, max_norm: f64, p: f64) -> Re
             } else {
                 values.iter().map(|v| v.abs().powf(p)).sum::<f64>().powf(1.0 / p)
             };
+            let norm = Tensor::scalar(norm, weight.dtype())?.item()?.to_f64();
             if norm > max_norm {
                 row.write_from(&row.mul_scalar(max_norm / (norm + 1e-7))?)?;
             }
@@ -124,6 +131,13 @@ impl Bags<'_> {
         let (weight, index) = (self.weight, self.index);
         check_index("embedding_bag", index)?;
         check_index("embedding_bag", self.offsets)?;
+        crate::check!(
+            weight.dtype().is_floating(),
+            Runtime,
+            "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, BFloat16, Float, \
+             Double; but got torch.{}Tensor instead (while checking arguments for embedding_bag)",
+            weight.dtype().scalar_name()
+        );
         crate::check!(weight.ndim() == 2, Runtime, "'weight' must be 2-D");
         crate::check!(index.ndim() == 1 || index.ndim() == 2, Runtime, "input has to be a 1D or 2D Tensor, but got Tensor of dimension {}", index.ndim());
         crate::check!(self.offsets.ndim() == 1, Runtime, "offsets has to be a 1D Tensor, but got Tensor of dimension {}", self.offsets.ndim());

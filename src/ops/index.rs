@@ -19,11 +19,18 @@ pub fn nonzero(x: &Tensor) -> Result<Tensor> {
     let flags = mask.as_slice::<bool>()?;
     let count = flags.iter().filter(|&&b| b).count();
     let n = x.ndim();
-    let mut out: Vec<i64> = Vec::with_capacity(count * n);
+    // Column by column in memory, so that each coordinate is a contiguous vector.
+    let out = Tensor::empty_strided(&[count, n], &[1, count as isize], DType::I64, Device::Cpu)?;
+    let columns = out.data_ptr() as *mut i64;
+    let mut found = 0;
     let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, n);
     for &f in flags {
         if f {
-            out.extend(index.iter().map(|&i| i as i64));
+            for (d, &i) in index.iter().enumerate() {
+                // SAFETY: `out` has `count` rows and `found` counts the true flags before this one.
+                unsafe { *columns.add(d * count + found) = i as i64 };
+            }
+            found += 1;
         }
         for d in (0..n).rev() {
             index[d] += 1;
@@ -33,7 +40,7 @@ pub fn nonzero(x: &Tensor) -> Result<Tensor> {
             index[d] = 0;
         }
     }
-    Tensor::from_slice_shaped(&out, &[count, n])?.to_device(x.device())
+    out.to_device(x.device())
 }
 
 /// Masks become coordinates, all indices become int64 of one shape.

@@ -110,7 +110,7 @@ fn nonzero_static(x: &Tensor, size: i64, fill: i64) -> Result<Tensor> {
     crate::check!(size >= 0, Runtime, "nonzero_static: 'size' must be an non-negative integer");
     let at = nonzero(x)?;
     let (rows, n) = (size as usize, x.ndim());
-    let mut out = at.as_slice::<i64>()?.to_vec();
+    let mut out = at.to_vec::<i64>()?;
     out.truncate(rows * n);
     out.resize(rows * n, fill);
     Tensor::from_slice_shaped(&out, &[rows, n])

@@ -9,6 +9,7 @@ pub mod activation;
 pub mod attention;
 pub mod binary;
 pub mod axis_index;
+pub mod bins;
 pub mod bitwise;
 pub mod blend;
 pub mod class_loss;
@@ -45,6 +46,8 @@ pub mod minmax;
 pub mod scan;
 pub mod softmax;
 pub mod sort;
+pub mod stats;
+pub mod vector_norm;
 pub mod special;
 pub mod triangle;
 pub mod unary;
@@ -128,6 +131,9 @@ pub static TABLES: &[&[&OpDef]] = &[
     copy::ROWS,
     reduce::ROWS,
     minmax::ROWS,
+    stats::ROWS,
+    vector_norm::ROWS,
+    bins::ROWS,
     scan::ROWS,
     sort::ROWS,
     softmax::ROWS,

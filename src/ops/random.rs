@@ -247,11 +247,9 @@ impl Law {
             let real = flat.view_as_real()?.reshape(&[-1])?;
             return match self {
                 Law::Uniform(..) => self.draw(g, &real, plain),
-                Law::Normal(mean, std) if mean == 0.0 => {
-                    Law::Normal(0.0, std / std::f64::consts::SQRT_2).draw(g, &real, plain)
-                }
-                Law::Normal(..) => {
-                    crate::bail!(Runtime, "normal_ with a mean other than 0 is not defined for complex tensors")
+                Law::Normal(mean, std) => {
+                    Law::Normal(0.0, std / std::f64::consts::SQRT_2).draw(g, &real, plain)?;
+                    if mean != 0.0 { flat.write_from(&flat.add_number(mean)?) } else { Ok(()) }
                 }
                 _ => self.draw_real(g, flat, plain),
             };
@@ -482,7 +480,7 @@ fn randperm(n: i64, generator: Option<GeneratorHandle>, o: Options) -> Result<Te
 /// `normal` with a tensor among its parameters.
 fn normal_of(mean: &Tensor, std: &Tensor, like: &Tensor, generator: Option<GeneratorHandle>, name: &'static str) -> Result<Tensor> {
     crate::check!(
-        !mean.dtype().is_complex(),
+        !mean.dtype().is_complex() || !autograd::needs_grad(&[mean, std]),
         Runtime,
         "normal does not support automatic differentiation for outputs with complex dtype."
     );
@@ -552,10 +550,16 @@ fn bernoulli(p: &Tensor, generator: Option<GeneratorHandle>) -> Result<Tensor> {
 fn bernoulli_tensor_(t: &Tensor, p: &Tensor, generator: Option<GeneratorHandle>) -> Result<Tensor> {
     let grad = autograd::needs_grad(&[t]);
     autograd::inplace::check(t, grad)?;
-    let wide = autograd::no_grad(|| p.detach().expand_to(t.sizes()))?;
-    let out = Tensor::empty(t.sizes(), t.dtype(), Device::Cpu)?;
-    bernoulli_into(&out, &wide, generator)?;
-    t.write_from(&out)?;
+    // Axes in the order they lie in memory.
+    let strides = t.dense_strides();
+    let mut order: SmallVec<[i64; 6]> = (0..t.ndim() as i64).collect();
+    order.sort_by_key(|&d| std::cmp::Reverse(strides[d as usize]));
+    autograd::no_grad(|| -> Result<()> {
+        let target = t.detach().permute(&order)?;
+        let out = Tensor::empty(target.sizes(), t.dtype(), Device::Cpu)?;
+        bernoulli_into(&out, &p.detach().expand_to(t.sizes())?.permute(&order)?, generator)?;
+        target.write_from(&out)
+    })?;
     t.bump();
     if grad {
         forget(t, "BernoulliBackward1")?;

@@ -340,6 +340,11 @@ pub fn scatter_reduce(
         "\"scatter_reduce\" not implemented for '{}'",
         x.dtype().scalar_name()
     );
+    crate::check!(
+        x.dtype() != DType::Bool || reduce != Reduce::Mean,
+        NotImplemented,
+        "\"scatter_gather_tensor_cpu_reduce_mean\" not implemented for 'Bool'"
+    );
     let out = autograd::no_grad(|| -> Result<Tensor> {
         let half = x.dtype().compute() != x.dtype();
         let x = x.detach();

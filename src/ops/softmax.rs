@@ -23,16 +23,13 @@ impl Tensor {
     pub fn softmax_of(&self, log: bool, dim: i64, dtype: Option<DType>) -> Result<Tensor> {
         let d = shape::wrap_dim(dim, self.ndim())?;
         let x = &self.to_dtype(dtype.unwrap_or(self.dtype()))?;
+        if !x.device().is_cpu() {
+            return composite(log, x, d);
+        }
         let source = prepared(x)?;
-        let on_device = !x.device().is_cpu() && x.dtype().is_floating();
-        let out = if on_device && x.numel() > 0 {
-            autograd::no_grad(|| composed(log, &source, d))?
-        } else {
-            Tensor::empty(x.sizes(), source.dtype(), x.device())?
-        };
+        let out = Tensor::empty(x.sizes(), source.dtype(), x.device())?;
         let block = block(x, d);
-        if on_device {
-        } else if x.numel() > 0 || !x.dtype().is_floating() {
+        if x.numel() > 0 || !x.dtype().is_floating() {
             let (from, to) = (source.data_ptr(), out.data_ptr());
             match source.dtype() {
                 // SAFETY: both hold the block's elements, of this dtype.
@@ -64,34 +61,24 @@ impl Tensor {
     }
 }
 
-/// Softmax from elementwise ops and folds, for devices without a loop for it.
-fn composed(log: bool, x: &Tensor, d: usize) -> Result<Tensor> {
-    let dims: &[usize] = if x.ndim() == 0 { &[] } else { &[d] };
-    let x = x.sub(&x.amax(dims, true)?)?;
-    let e = x.exp()?;
-    let sum = e.sum_dims(dims, true)?;
-    if log { x.sub(&sum.log()?) } else { e.div(&sum) }
-}
-
-fn composed_backward(log: bool, g: &Tensor, y: &Tensor, d: usize) -> Result<Tensor> {
-    let dims: &[usize] = if g.ndim() == 0 { &[] } else { &[d] };
-    if log {
-        return g.sub(&y.exp()?.mul(&g.sum_dims(dims, true)?)?);
-    }
-    y.mul(&g.sub(&g.mul(y)?.sum_dims(dims, true)?)?)
+/// What softmax means, for devices without a kernel of its own.
+fn composite(log: bool, x: &Tensor, d: usize) -> Result<Tensor> {
+    let along: &[usize] = if x.ndim() == 0 { &[] } else { &[d] };
+    let shifted = x.sub(&autograd::no_grad(|| x.amax(along, true))?)?;
+    let e = shifted.exp()?;
+    let sum = e.sum_dims(along, true)?;
+    if log { shifted.sub(&sum.log()?) } else { e.div(&sum) }
 }
 
 /// The gradient through softmax from that of its result `y`.
 fn backward(log: bool, g: &Tensor, y: &Tensor, d: usize) -> Result<Tensor> {
+    g.need_cpu("softmax_backward")?;
     let (gs, ys) = (prepared(g)?, prepared(y)?);
     crate::check!(
         gs.dtype() == ys.dtype() && g.sizes() == y.sizes(),
         Runtime,
         "_softmax_backward_data: expected grad_output and output of the same dtype and shape"
     );
-    if !g.device().is_cpu() {
-        return composed_backward(log, g, y, d);
-    }
     let out = Tensor::empty(g.sizes(), gs.dtype(), g.device())?;
     let (a, b, c) = (gs.data_ptr(), ys.data_ptr(), out.data_ptr());
     match gs.dtype() {

@@ -452,6 +452,14 @@ fn into(op: &'static OpDef, overload: &Overload, s: &Signature, args: &mut Parse
             r.dtype().scalar_name(),
             o.dtype().scalar_name()
         );
+        // Results that belong together are not cast.
+        crate::check!(
+            !matches!(result, Value::Named(..)) || r.dtype() == o.dtype(),
+            Runtime,
+            "Expected out tensor to have dtype {}, but got {} instead",
+            r.dtype().native_name(),
+            o.dtype().native_name()
+        );
         o.same_device(r)?;
         autograd::inplace::check_writable(o)?;
         let o = o.resized(r.sizes())?;
