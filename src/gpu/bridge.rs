@@ -495,6 +495,7 @@ pub fn random(op: &str, out: &Tensor, law: Law) -> Result<()> {
 mod tests {
     use super::super::testing::device;
     use super::*;
+    use crate::autograd;
 
     #[test]
     fn tensors_come_and_go() -> Result<()> {
@@ -524,13 +525,98 @@ mod tests {
         let x = Tensor::from_slice(&[0.5f32, 1.0, 2.0])?.to_device(Device::Gpu(0))?;
         x.set_requires_grad(true)?;
         let y = x.mul(&x)?.exp()?.sum_all()?;
-        crate::autograd::engine::backward(&y, None)?;
+        autograd::engine::backward(&y, None)?;
         let Some(grad) = x.grad() else {
             return Err(crate::err!(Runtime, "no gradient"));
         };
         for (got, v) in grad.to_vec::<f32>()?.iter().zip([0.5f32, 1.0, 2.0]) {
             assert!((got - 2.0 * v * (v * v).exp()).abs() < 1e-4 * (v * v).exp());
         }
+        Ok(())
+    }
+
+    /// `a @ b` with a gradient, enough of an op for the test below.
+    fn mm(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+            let out = Tensor::empty(&[a.sizes()[0], b.sizes()[1]], DType::F32, a.device())?;
+            matmul(
+                "mm",
+                &out,
+                a,
+                b,
+                None,
+                Scalar::Float(1.0),
+                Scalar::Float(0.0),
+            )?;
+            Ok(out)
+        }
+        let out = product(a, b)?;
+        if autograd::needs_grad(&[a, b]) {
+            let (x, y) = (a.detach(), b.detach());
+            autograd::record("MmBackward0", &[a, b], &[&out], move |g| {
+                let to_a = g.when(0, || product(&g.get(0)?, &y.t()?))?;
+                let to_b = g.when(1, || product(&x.t()?, &g.get(0)?))?;
+                autograd::engine::grads([to_a, to_b])
+            });
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn a_network_learns() -> Result<()> {
+        if device().is_none() {
+            return Ok(());
+        }
+        manual_seed(5);
+        let there = Device::Gpu(0);
+        let normal = |sizes: &[usize], std: f64| -> Result<Tensor> {
+            let t = Tensor::empty(sizes, DType::F32, there)?;
+            random("randn", &t, Law::Normal { mean: 0.0, std })?;
+            Ok(t)
+        };
+        let x = normal(&[64, 8], 1.0)?;
+        // A target with a curve in it, which a linear model would miss.
+        let y = x.mul(&x)?.sum_dims(&[1], true)?.mul_scalar(0.125)?;
+        let (w1, b1) = (
+            normal(&[8, 32], 0.3)?,
+            Tensor::zeros(&[32], DType::F32, there)?,
+        );
+        let (w2, b2) = (
+            normal(&[32, 1], 0.3)?,
+            Tensor::zeros(&[1], DType::F32, there)?,
+        );
+        let params = [w1, b1, w2, b2];
+        let mut moments = Vec::new();
+        for p in &params {
+            p.set_requires_grad(true)?;
+            moments.push((p.detach().mul_scalar(0.0)?, p.detach().mul_scalar(0.0)?));
+        }
+        let options = adam::Options {
+            lr: 0.02,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.0,
+            decoupled: false,
+            maximize: false,
+        };
+        let mut losses = Vec::new();
+        for step in 1..=120 {
+            let hidden = mm(&x, &params[0])?.add(&params[1])?.tanh()?;
+            let error = mm(&hidden, &params[2])?.add(&params[3])?.sub(&y)?;
+            let loss = error.mul(&error)?.mean_dims(&[0, 1], false)?;
+            autograd::engine::backward(&loss, None)?;
+            for (p, (m, v)) in params.iter().zip(&moments) {
+                let Some(grad) = p.grad() else {
+                    return Err(crate::err!(Runtime, "a parameter has no gradient"));
+                };
+                adam(&options, &[&p.detach(), &grad, m, v], f64::from(step))?;
+                p.set_grad(None);
+            }
+            losses.push(loss.item()?.to_f64());
+        }
+        let (first, last) = (losses[0], losses[losses.len() - 1]);
+        assert!(last < 0.1 * first, "the loss went from {first} to {last}");
         Ok(())
     }
 

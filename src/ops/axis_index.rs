@@ -1,6 +1,6 @@
 //! Whole slices of an axis at positions a vector gives: `index_select` and its writing relatives.
 
-use super::scatter::{Reduce, at_least_1d, in_place, number_of, scatter_reduce, target};
+use super::scatter::{Reduce, at_least_1d, gather, in_place, number_of, scatter_add, scatter_reduce, target};
 use crate::autograd::{self, Grads, Saved, engine::grads, record};
 use crate::cpu::index::{self as kernel, Combine};
 use crate::dtype::DType;
@@ -28,7 +28,7 @@ fn is_index(index: &Tensor) -> bool {
 
 /// The slices `index` names along `dim`.
 pub fn index_select(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
-    x.need_cpu("index_select")?;
+    x.same_device(index)?;
     crate::check!(index.ndim() <= 1, Index, "index_select(): Index is supposed to be a vector");
     crate::check!(is_index(index), Runtime, "index_select(): Expected dtype int32 or int64 for index");
     let d = shape::wrap_dim(dim, x.ndim())?;
@@ -40,12 +40,18 @@ pub fn index_select(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
     );
     let at = vector(index)?;
     let x1 = at_least_1d(x)?;
-    kernel::check_bounds(&at, 0, x1.sizes()[d], |_| crate::err!(Index, "index out of range in self"))?;
+    if at.device().is_cpu() {
+        kernel::check_bounds(&at, 0, x1.sizes()[d], |_| crate::err!(Index, "index out of range in self"))?;
+    }
     let mut sizes: Sizes = SmallVec::from_slice(x.sizes());
     if let Some(n) = sizes.get_mut(d) {
         *n = at.numel();
     }
     let out = Tensor::empty(&sizes, x.dtype(), x.device())?;
+    if !x.device().is_cpu() {
+        return autograd::no_grad(|| -> Result<()> { out.write_from(&gather(&x1, d as i64, &along(&at, d, &at_least_1d(&out)?)?)?) })
+            .and_then(|()| record_select(x, d, index, out));
+    }
     if out.numel() > 0 {
         let out1 = at_least_1d(&out)?;
         // SAFETY: sizes agree apart from `d`, where the indices were checked; only `out` is written.
@@ -53,6 +59,16 @@ pub fn index_select(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
             kernel::slices::<T>(&out1, &x1, d, at.as_slice::<i64>()?, true, |o, x| *o = *x)
         });
     }
+    record_select(x, d, index, out)
+}
+
+/// A vector index along `d`, repeated to the sizes of `like`.
+fn along(at: &Tensor, d: usize, like: &Tensor) -> Result<Tensor> {
+    let lone: Sizes = (0..like.ndim()).map(|k| if k == d { at.numel() } else { 1 }).collect();
+    at.reshape_to(&lone)?.expand_to(like.sizes())
+}
+
+fn record_select(x: &Tensor, d: usize, index: &Tensor, out: Tensor) -> Result<Tensor> {
     if autograd::needs_grad(&[x]) {
         let sizes: Sizes = SmallVec::from_slice(x.sizes());
         let saved = Saved::input(index);
@@ -67,7 +83,8 @@ pub fn index_select(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
 
 /// What `index_add` and `index_reduce` ask; the axis.
 fn check_source(op: &str, x: &Tensor, dim: i64, index: &Tensor, source: &Tensor) -> Result<usize> {
-    x.need_cpu(op)?;
+    x.same_device(index)?;
+    x.same_device(source)?;
     let d = shape::wrap_dim(dim, x.ndim())?;
     let count = at_least_1d(index)?.sizes()[0];
     crate::check!(
@@ -125,10 +142,18 @@ fn index_add_to(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor, alpha: Sc
     let out = if over { target(x, true)? } else { contiguous_copy(x)? };
     let out1 = at_least_1d(&out)?;
     let n = out1.sizes()[d];
-    kernel::check_bounds(&at, 0, n, |i| {
-        crate::err!(Runtime, "index {i} is out of bounds for dimension {d} with size {n}")
-    })?;
-    if at.numel() > 0 && out.numel() > 0 {
+    if at.device().is_cpu() {
+        kernel::check_bounds(&at, 0, n, |i| {
+            crate::err!(Runtime, "index {i} is out of bounds for dimension {d} with size {n}")
+        })?;
+    }
+    if !x.device().is_cpu() {
+        autograd::no_grad(|| -> Result<()> {
+            let src = at_least_1d(&source.detach())?;
+            let src = if alpha == Scalar::Int(1) { src } else { src.mul_scalar(alpha)? };
+            out1.write_from(&scatter_add(&out1, d as i64, &along(&at, d, &src)?, &src)?)
+        })?;
+    } else if at.numel() > 0 && out.numel() > 0 {
         let factor = number_of(alpha, x.dtype())?;
         let plain = alpha == Scalar::Int(1);
         let half = x.dtype().compute() != x.dtype();

@@ -23,6 +23,9 @@ pointwise! {
 /// The logarithm of the sum of exponentials over the middle axis of (rows, classes, inner): (rows, inner), kept in
 /// the dtype sums are computed in.
 fn lse(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return x.logsumexp(&[1], false);
+    }
     let out = lse_data(&work(x)?)?;
     if autograd::needs_grad(&[x]) {
         let (xs, kept) = (autograd::Saved::input(x), autograd::Saved::output(&out, 0));
@@ -195,7 +198,6 @@ fn as_classes(x: &Tensor) -> Result<Tensor> {
 fn problem(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, ignore: i64, smoothing: f64) -> Result<Problem> {
     check_shapes(x, target)?;
     x.same_device(target)?;
-    x.need_cpu("nll_loss")?;
     let input = as_classes(x)?;
     let classes = input.sizes()[1];
     check_weight(weight, classes, x.dtype())?;
@@ -235,6 +237,9 @@ fn reduce(loss: &Tensor, p: &Problem, reduction: Reduction) -> Result<Tensor> {
 pub fn nll_loss(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, ignore: i64, r: Reduction) -> Result<Tensor> {
     check_shapes(x, target)?;
     need_float(x, "nll_loss_out_frame")?;
+    if !x.device().is_cpu() {
+        return composed(&as_classes(x)?, target, weight, ignore, 0.0, r);
+    }
     let p = problem(x, target, weight, ignore, 0.0)?;
     reduce(&pick(&p.input, &p.targets)?.neg()?, &p, r)
 }
@@ -257,6 +262,10 @@ pub fn cross_entropy(
         return cross_entropy_of_probabilities(x, target, weight, ignore, smoothing, reduction);
     }
     need_float(x, "log_softmax_lastdim_kernel_impl")?;
+    if !x.device().is_cpu() {
+        check_shapes(x, target)?;
+        return composed(&as_classes(x)?.log_softmax(1)?, target, weight, ignore, smoothing, reduction);
+    }
     let p = problem(x, target, weight, ignore, smoothing)?;
     let data = work(&p.input)?;
     let lse_value = lse_data(&data)?;
@@ -272,6 +281,50 @@ pub fn cross_entropy(
         });
     }
     reduce(&loss, &p, reduction)
+}
+
+/// The loss from ops that every device has: log-probabilities (rows, classes, inner) read at the targets. A target out
+/// of range reads zero, as a check would wait for the device.
+fn composed(
+    log_p: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    ignore: i64,
+    smoothing: f64,
+    reduction: Reduction,
+) -> Result<Tensor> {
+    log_p.same_device(target)?;
+    let [rows, classes, inner] = [log_p.sizes()[0], log_p.sizes()[1], log_p.sizes()[2]];
+    check_weight(weight, classes, log_p.dtype())?;
+    crate::check!(
+        matches!(target.dtype(), DType::I64 | DType::U8),
+        Runtime,
+        "expected target dtype to be Long or Byte, but got {}. Convert it with .long()",
+        target.dtype().scalar_name()
+    );
+    let zero = Tensor::wrapped(0i64)?;
+    let at = target.to_dtype(DType::I64)?.reshape_to(&[rows, 1, inner])?;
+    let counts = at.ne(&Tensor::wrapped(ignore)?)?;
+    let at = counts.where_(&at, &zero)?;
+    let factors = match weight {
+        Some(w) => super::scatter::gather(&w.detach().reshape_to(&[1, classes, 1])?.expand_to(&[rows, classes, inner])?, 1, &at)?,
+        None => Tensor::full(&[rows, 1, inner], 1i64, log_p.dtype(), log_p.device())?,
+    };
+    let factors = counts.where_(&factors, &zero)?;
+    let mut loss = counts.where_(&super::scatter::gather(log_p, 1, &at)?, &zero)?.mul(&factors)?.neg()?;
+    if smoothing > 0.0 {
+        let each = match weight {
+            Some(w) => log_p.mul(&w.reshape_to(&[1, classes, 1])?)?,
+            None => log_p.clone(),
+        };
+        let spread = counts.where_(&each.sum_dims(&[1], true)?, &zero)?.mul_scalar(-smoothing / classes.max(1) as f64)?;
+        loss = loss.mul_scalar(1.0 - smoothing)?.add(&spread)?;
+    }
+    match reduction {
+        Reduction::None => loss.reshape_to(target.sizes()),
+        Reduction::Sum => loss.sum_all(),
+        Reduction::Mean => loss.sum_all()?.div(&factors.sum_all()?),
+    }
 }
 
 fn cross_entropy_of_probabilities(

@@ -49,15 +49,15 @@ pub fn embedding(weight: &Tensor, index: &Tensor, padding: Option<i64>, by_frequ
             let g0 = g.get(0)?;
             let at = autograd::no_grad(|| saved.get(g)?.to_dtype(DType::I64)?.reshape(&[-1]))?;
             let mut g1 = g0.reshape(&[at.numel() as i64, columns as i64])?;
-            let list = at.to_vec::<i64>()?;
-            if padding.is_some_and(|p| list.contains(&p)) {
-                let mask: Vec<bool> = list.iter().map(|&i| Some(i) == padding).collect();
-                g1 = zeroed(&g1, &Tensor::from_slice_shaped(&mask, &[list.len(), 1])?)?;
+            if let Some(p) = padding {
+                g1 = zeroed(&g1, &autograd::no_grad(|| at.eq(&Tensor::wrapped(p)?)?.unsqueeze(1))?)?;
             }
             if by_frequency {
+                let list = at.to_vec::<i64>()?;
                 let often = frequencies(&list, rows);
                 let each: Vec<f64> = list.iter().map(|&i| often[i as usize]).collect();
-                g1 = g1.div(&Tensor::from_slice_shaped(&each, &[list.len(), 1])?.to_dtype(g1.dtype())?)?;
+                let each = Tensor::from_slice_shaped(&each, &[list.len(), 1])?.to_dtype(g1.dtype())?;
+                g1 = g1.div(&each.to_device(g1.device())?)?;
             }
             let zeros = Tensor::zeros(&[rows, columns], g1.dtype(), g1.device())?;
             grads([Some(index_add(&zeros, 0, &at, &g1, Scalar::Int(1))?)])

@@ -6,6 +6,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::args::Value;
 use crate::ops::index::add_elements;
+use crate::ops::scatter::{gather, scatter_add};
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
@@ -35,6 +36,11 @@ pub fn pick(name: &'static str, x: &Tensor, d: usize, at: &Tensor, drop: bool) -
     let out = Tensor::empty(&sizes, x.dtype(), x.device())?;
     let source = autograd::no_grad(|| x.detach().contiguous())?;
     let positions = autograd::no_grad(|| at.detach().contiguous())?;
+    if !x.device().is_cpu() {
+        let taken = autograd::no_grad(|| gather(&source, d as i64, &positions)?.reshape_to(&sizes))?;
+        record_pick(name, x, d, positions, drop, &taken);
+        return Ok(taken);
+    }
     let ((outer, n, inner), (_, k, _)) = (by_dim(x, d), by_dim(at, d));
     let index = positions.as_slice::<i64>()?;
     crate::check!(index.iter().all(|&i| (i as usize) < n), Index, "{name}: position out of range");
@@ -50,20 +56,27 @@ pub fn pick(name: &'static str, x: &Tensor, d: usize, at: &Tensor, drop: bool) -
             }
         }
     });
+    record_pick(name, x, d, positions, drop, &out);
+    Ok(out)
+}
+
+fn record_pick(name: &'static str, x: &Tensor, d: usize, positions: Tensor, drop: bool, out: &Tensor) {
     if autograd::needs_grad(&[x]) {
         let full: Sizes = SmallVec::from_slice(x.sizes());
-        record(name, &[x], &[&out], move |g| {
+        record(name, &[x], &[out], move |g| {
             let grad = g.get(0)?;
             let grad = if drop { grad.reshape_to(positions.sizes())? } else { grad };
             grads([Some(spread(&grad, d, &positions, &full)?)])
         });
     }
-    Ok(out)
 }
 
 /// Zeros of `sizes` with the elements of `g` added at the positions `at` along axis `d`.
 pub fn spread(g: &Tensor, d: usize, at: &Tensor, sizes: &[usize]) -> Result<Tensor> {
     let out = Tensor::zeros(sizes, g.dtype(), g.device())?;
+    if !g.device().is_cpu() {
+        return scatter_add(&out, d as i64, at, g);
+    }
     let source = autograd::no_grad(|| g.detach().contiguous())?;
     let ((outer, n, inner), (_, k, _)) = (by_dim(&out, d), by_dim(at, d));
     let index = at.as_slice::<i64>()?;

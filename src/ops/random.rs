@@ -308,9 +308,63 @@ impl Law {
         Ok(())
     }
 
+    /// Draws from the device's own stream.
+    #[cfg(feature = "gpu")]
+    fn fill_on_device(self, t: &Tensor) -> Result<()> {
+        use crate::gpu::{Law as There, random};
+        let name = match self {
+            Law::Uniform(..) => "uniform_",
+            Law::Normal(..) => "normal_",
+            Law::LogNormal(..) => "log_normal_",
+            Law::Exponential(..) => "exponential_",
+            Law::Geometric(..) => "geometric_",
+            Law::Cauchy(..) => "cauchy_",
+            Law::Bernoulli(..) => "bernoulli_",
+            Law::Random | Law::RandomFrom(..) => "random_",
+        };
+        let integers = matches!(self, Law::Bernoulli(..) | Law::RandomFrom(..));
+        crate::check!(
+            integers || t.dtype().is_floating(),
+            NotImplemented,
+            "\"{name}\" not implemented for '{}' on {}",
+            t.dtype().scalar_name(),
+            t.device()
+        );
+        let fresh = |law| {
+            let out = Tensor::empty(t.sizes(), t.dtype(), t.device())?;
+            random(name, &out, law)?;
+            Ok::<_, crate::error::Error>(out)
+        };
+        match self {
+            Law::Uniform(low, high) => random(name, t, There::Uniform { low, high }),
+            Law::Normal(mean, std) => random(name, t, There::Normal { mean, std }),
+            Law::LogNormal(mean, std) => t.write_from(&fresh(There::Normal { mean, std })?.exp()?),
+            Law::Exponential(rate) => {
+                // Never zero, so that a logarithm may follow.
+                let tiny = f64::from(f32::MIN_POSITIVE);
+                let u = fresh(There::Uniform { low: 0.0, high: 1.0 })?;
+                t.write_from(&u.neg()?.log1p()?.div_scalar(-rate)?.add_number(tiny)?)
+            }
+            Law::Bernoulli(p) => random(name, t, There::Bernoulli { p }),
+            Law::RandomFrom(low, Some(high)) if !t.dtype().is_floating() && (high as i128 - low as i128) < (1i128 << 32) => {
+                random(name, t, There::Integers { low, count: (high - low) as u32 })
+            }
+            _ => t.need_cpu(name),
+        }
+    }
+
     /// Fills a tensor's memory; no history, no version.
     pub fn fill(self, t: &Tensor, generator: Option<GeneratorHandle>) -> Result<()> {
         self.check(t.dtype())?;
+        #[cfg(feature = "gpu")]
+        if !t.device().is_cpu() {
+            crate::check!(
+                generator.is_none(),
+                Runtime,
+                "Expected a 'gpu' device type for generator but found 'cpu'"
+            );
+            return autograd::no_grad(|| self.fill_on_device(&t.detach()));
+        }
         let plain = t.is_contiguous();
         with_generator(generator, |g| in_memory_order(t, |flat| self.draw(g, flat, plain)))
     }

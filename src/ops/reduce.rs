@@ -161,20 +161,6 @@ impl Kind {
         }
         Ok(())
     }
-
-    #[cfg(feature = "gpu")]
-    fn gpu(self) -> Option<crate::gpu::Fold> {
-        use crate::gpu::Fold;
-        Some(match self {
-            Kind::Sum => Fold::Sum,
-            Kind::Prod => Fold::Prod,
-            Kind::Max => Fold::Max,
-            Kind::Min => Fold::Min,
-            Kind::Any => Fold::Any,
-            Kind::All => Fold::All,
-            _ => return None,
-        })
-    }
 }
 
 /// Reduces `dims` without recording; the result has the dtype of the input (int64 for positions).
@@ -182,12 +168,7 @@ pub fn reduce(kind: Kind, x: &Tensor, dims: &[usize], keepdim: bool) -> Result<T
     let sizes = reduced_sizes(x.sizes(), dims, keepdim);
     #[cfg(feature = "gpu")]
     if !x.device().is_cpu() {
-        if let Some(fold) = kind.gpu() {
-            let x = autograd::no_grad(|| x.to_dtype(if fold_tests(kind) { DType::Bool } else { x.dtype() }))?;
-            let out = Tensor::empty(&sizes, x.dtype(), x.device())?;
-            crate::gpu::fold(kind.name(), fold, &x, dims, &out)?;
-            return Ok(out);
-        }
+        return autograd::no_grad(|| on_device(kind, &x.detach(), dims, keepdim));
     }
     x.need_cpu(kind.name())?;
     let reads = kind.reads(x.dtype());
@@ -214,9 +195,42 @@ pub fn reduce(kind: Kind, x: &Tensor, dims: &[usize], keepdim: bool) -> Result<T
     if yields == wanted || reads == DType::Bool { Ok(out) } else { autograd::no_grad(|| out.to_dtype(wanted)) }
 }
 
+/// A reduction by the folds a device has.
 #[cfg(feature = "gpu")]
-fn fold_tests(kind: Kind) -> bool {
-    matches!(kind, Kind::Any | Kind::All)
+fn on_device(kind: Kind, x: &Tensor, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+    use crate::gpu::Fold;
+    let sizes = reduced_sizes(x.sizes(), dims, keepdim);
+    let count: usize = dims.iter().map(|&d| x.sizes()[d]).product();
+    let fold = |fold: Fold, x: &Tensor, sizes: &[usize]| -> Result<Tensor> {
+        let out = Tensor::empty(sizes, x.dtype(), x.device())?;
+        crate::gpu::fold(kind.name(), fold, x, dims, &out)?;
+        Ok(out)
+    };
+    match kind {
+        Kind::Sum => fold(Fold::Sum, x, &sizes),
+        Kind::Mean => fold(Fold::Sum, x, &sizes)?.div_scalar(count as f64),
+        Kind::Prod => fold(Fold::Prod, x, &sizes),
+        Kind::Max => fold(Fold::Max, x, &sizes),
+        Kind::Min => fold(Fold::Min, x, &sizes),
+        Kind::Any => fold(Fold::Any, &x.to_dtype(DType::Bool)?, &sizes),
+        Kind::All => fold(Fold::All, &x.to_dtype(DType::Bool)?, &sizes),
+        Kind::ArgMax | Kind::ArgMin => {
+            let out = Tensor::empty(&sizes, DType::I64, x.device())?;
+            crate::gpu::arg_extreme(kind.name(), kind == Kind::ArgMax, x, dims, &out)?;
+            Ok(out)
+        }
+        Kind::Var(correction) => {
+            let mean = on_device(Kind::Mean, x, dims, true)?;
+            let off = x.sub(&mean)?;
+            fold(Fold::Sum, &off.mul(&off)?, &sizes)?.div_scalar((count as f64 - correction).max(0.0))
+        }
+        Kind::Norm(p) if p == 0.0 => fold(Fold::Sum, &x.to_dtype(DType::Bool)?.to_dtype(x.dtype())?, &sizes),
+        Kind::Norm(p) if p == 1.0 => fold(Fold::Sum, &x.abs()?, &sizes),
+        Kind::Norm(p) if p == 2.0 => fold(Fold::Sum, &x.mul(x)?, &sizes)?.sqrt(),
+        Kind::Norm(p) if p == f64::INFINITY => fold(Fold::Max, &x.abs()?, &sizes),
+        Kind::Norm(p) if p == f64::NEG_INFINITY => fold(Fold::Min, &x.abs()?, &sizes),
+        Kind::Norm(p) => fold(Fold::Sum, &x.abs()?.pow(&Tensor::wrapped(p)?)?, &sizes)?.pow(&Tensor::wrapped(1.0 / p)?),
+    }
 }
 
 /// Sizes and axes a backward needs.

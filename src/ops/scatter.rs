@@ -52,15 +52,29 @@ pub fn zeroed(t: &Tensor, mask: &Tensor) -> Result<Tensor> {
     mask.where_(&Tensor::wrapped(0)?, t)
 }
 
+/// A device checks on its own: what is out of bounds there reads zero and writes nothing.
 fn in_bounds(index: &Tensor, dim: usize, n: usize) -> Result<()> {
+    if !index.device().is_cpu() {
+        return Ok(());
+    }
     kernel::check_bounds(index, 0, n, |i| {
         crate::err!(Runtime, "index {i} is out of bounds for dimension {dim} with size {n}")
     })
 }
 
+fn take_along(x: &Tensor, d: usize, at: &Tensor, out: &Tensor) -> Result<()> {
+    #[cfg(feature = "gpu")]
+    if !x.device().is_cpu() {
+        return crate::gpu::by_index("gather", crate::gpu::Move::Gather, x, d, at, out);
+    }
+    x.need_cpu("gather")?;
+    kernel::gather(x, d, at, out);
+    Ok(())
+}
+
 /// `out[i, j] = x[index[i, j], j]` for `dim` 0.
 pub fn gather(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
-    x.need_cpu("gather")?;
+    x.same_device(index)?;
     let d = shape::wrap_dim(dim, x.ndim())?;
     let at = long("gather", index)?;
     let out = Tensor::empty(at.sizes(), x.dtype(), x.device())?;
@@ -82,7 +96,7 @@ pub fn gather(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
             );
         }
         in_bounds(&at, d, x1.sizes()[d])?;
-        kernel::gather(&x1, d, &at1, &at_least_1d(&out)?);
+        take_along(&x1, d, &at1, &at_least_1d(&out)?)?;
     }
     if autograd::needs_grad(&[x]) {
         let sizes: Sizes = SmallVec::from_slice(x.sizes());
@@ -97,7 +111,10 @@ pub fn gather(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
 
 /// What all scatters ask of their arguments; the axis and the index as int64.
 fn check_scatter(x: &Tensor, dim: i64, index: &Tensor, src: Option<&Tensor>) -> Result<(usize, Tensor)> {
-    x.need_cpu("scatter")?;
+    x.same_device(index)?;
+    if let Some(s) = src {
+        x.same_device(s)?;
+    }
     let d = shape::wrap_dim(dim, x.ndim())?;
     let at = long("scatter", index)?;
     if let Some(s) = src {
@@ -147,6 +164,20 @@ fn scatter_data(out: &Tensor, d: usize, at: &Tensor, src: &Tensor, fold: Option<
         return Ok(());
     }
     let (out, at, src) = (at_least_1d(out)?, at_least_1d(at)?, at_least_1d(&src.detach())?);
+    #[cfg(feature = "gpu")]
+    if !out.device().is_cpu() {
+        use crate::gpu::{Move, by_index};
+        let mut src = src;
+        for k in 0..src.ndim() {
+            src = src.strided_slice(k, 0, at.sizes()[k] as i64, 1)?;
+        }
+        return match fold {
+            None => by_index("scatter", Move::Scatter, &out, d, &at, &src),
+            Some(Fold::Sum) => by_index("scatter_add", Move::Add, &out, d, &at, &src),
+            Some(_) => out.need_cpu("scatter_reduce"),
+        };
+    }
+    out.need_cpu("scatter")?;
     match fold {
         None => kernel::scatter(&out, d, &at, &src),
         Some(f) if out.dtype().compute() != out.dtype() => {

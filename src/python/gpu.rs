@@ -1,9 +1,12 @@
 //! The device backend's own functions, as the module `rtorch._C._gpu`.
 
 use super::error::to_py;
+use super::object::Arg;
 use crate::error::Error;
 use crate::gpu;
 use crate::random::philox::{Philox, STATE_BYTES};
+use crate::scalar::Scalar;
+use crate::tensor::Tensor;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -90,6 +93,26 @@ fn set_rng_state(state: &[u8]) -> PyResult<()> {
     Ok(())
 }
 
+/// The elementwise rows that have a kernel: name, number of operands, number of parameters, whether the first operand is
+/// a mask.
+#[pyfunction]
+fn rows() -> Vec<(&'static str, usize, usize, bool)> {
+    let rows = crate::ops::all().filter_map(|op| op.pointwise).filter(|row| row.wgsl.is_some());
+    rows.map(|row| (row.name, row.inputs.len(), row.params.len(), row.masked)).collect()
+}
+
+/// Runs an elementwise row by name where its operands live.
+#[pyfunction]
+fn run_row(py: Python<'_>, name: &str, ins: Vec<Arg>, params: Vec<f64>) -> PyResult<Arg> {
+    let found = crate::ops::all().filter_map(|op| op.pointwise).find(|row| row.name == name);
+    let Some(row) = found.filter(|row| row.inputs.len() == ins.len() && row.params.len() == params.len()) else {
+        return Err(PyRuntimeError::new_err(format!("there is no elementwise op {name} of this form")));
+    };
+    let ins: Vec<&Tensor> = ins.iter().map(|a| &a.0).collect();
+    let params: Vec<Scalar> = params.into_iter().map(Scalar::Float).collect();
+    row.call(&ins, &params).map(Arg).map_err(|e| to_py(py, e))
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let own = PyModule::new(m.py(), "_gpu")?;
     own.add_function(wrap_pyfunction!(is_available, &own)?)?;
@@ -102,5 +125,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     own.add_function(wrap_pyfunction!(initial_seed, &own)?)?;
     own.add_function(wrap_pyfunction!(get_rng_state, &own)?)?;
     own.add_function(wrap_pyfunction!(set_rng_state, &own)?)?;
+    own.add_function(wrap_pyfunction!(rows, &own)?)?;
+    own.add_function(wrap_pyfunction!(run_row, &own)?)?;
     m.add_submodule(&own)
 }
