@@ -38,6 +38,7 @@ pub mod pixel;
 pub mod pool;
 pub mod rnn;
 pub mod random;
+pub mod range;
 pub mod reduce;
 pub mod scatter;
 pub mod shape;
@@ -140,6 +141,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     softmax::functional::ROWS,
     view::ROWS,
     create::ROWS,
+    range::ROWS,
     matmul::ROWS,
     einsum::ROWS,
     conv::ROWS,
