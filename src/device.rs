@@ -35,8 +35,8 @@ impl Device {
             "gpu" => Ok(Device::Gpu(index)),
             "cuda" if std::env::var_os("RTORCH_CUDA_ALIAS").is_some_and(|v| v == "1") => Ok(Device::Gpu(index)),
             "cuda" => crate::bail!(
-                Runtime,
-                "rtorch has no CUDA backend; it drives every vendor's GPU as device 'gpu'. Write \"gpu\", or set \
+                Assertion,
+                "Torch not compiled with CUDA enabled: rtorch drives every vendor's GPU as device 'gpu'. Write \"gpu\", or set \
                  RTORCH_CUDA_ALIAS=1 to let \"cuda\" mean it"
             ),
             "mps" | "xpu" | "meta" | "mkldnn" | "hip" | "vulkan" | "xla" | "hpu" | "mtia" => crate::bail!(

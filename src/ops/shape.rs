@@ -420,6 +420,8 @@ fn sum_to_size(x: &Tensor, sizes: &[i64]) -> Result<Tensor> {
         shape::list(sizes),
         shape::list(x.sizes())
     );
+    // Sums of integers are int64, as everywhere.
+    let x = if x.dtype().is_integral() && x.sizes() != want.as_slice() { x.to_dtype(DType::I64)? } else { x.clone() };
     x.sum_to(&want)
 }
 

@@ -1,13 +1,13 @@
 //! Triangles and diagonals of matrices, and writing into slices of a copy.
 
 use super::create::Options;
-use super::view::diagonal_backward;
+use super::view::{as_strided_backward, diagonal_backward};
 use crate::autograd::{self, Grads, engine::grads, record_stateless};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::iter::SendPtr;
 use crate::scalar::Scalar;
-use crate::shape::{self, Sizes};
+use crate::shape::{self, Sizes, Strides};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
 
@@ -145,6 +145,32 @@ fn scatter(
     Ok(out)
 }
 
+/// As `scatter` for a view of the whole storage: `flat` is a copy of it, `own` shows `x` in it.
+fn scatter_strided(
+    x: &Tensor,
+    flat: &Tensor,
+    src: &Tensor,
+    part: impl Fn(&Tensor) -> Result<Tensor> + Clone + 'static,
+    own: impl Fn(&Tensor) -> Result<Tensor> + Clone + 'static,
+) -> Result<Tensor> {
+    const NAME: &str = "AsStridedScatterBackward0";
+    let out = autograd::no_grad(|| own(&scatter(NAME, flat, src, part.clone())?))?.data_alias();
+    if autograd::needs_grad(&[x, src]) {
+        let (room, src_sizes): (usize, Sizes) = (flat.numel(), SmallVec::from_slice(src.sizes()));
+        let (sizes, strides, start): (Sizes, Strides, isize) =
+            (SmallVec::from_slice(out.sizes()), SmallVec::from_slice(out.strides()), out.offset() as isize);
+        record_stateless(NAME, &[x, src], &[&out], move |g: &Grads| {
+            let whole = as_strided_backward(&g.get(0)?, &[room], &[1], &sizes, &strides, start)?;
+            let to_x = g.when(0, || {
+                let zeros = Tensor::zeros(&src_sizes, whole.dtype(), whole.device())?;
+                own(&scatter(NAME, &whole, &zeros, part.clone())?)
+            })?;
+            grads([to_x, g.when(1, || part(&whole))?])
+        });
+    }
+    Ok(out)
+}
+
 /// Sets the main diagonal; with `wrap`, of every square block below a tall matrix's first as well.
 fn fill_diagonal(x: &Tensor, value: Scalar, wrap: bool) -> Result<Tensor> {
     autograd::inplace::check(x, autograd::needs_grad(&[x]))?;
@@ -230,7 +256,7 @@ op! {
 }
 op! {
     /// Returns a copy of `input` with `src` on a diagonal of two axes.
-    diagonal_scatter, in [TORCH, METHOD] {
+    diagonal_scatter, in [TORCH, METHOD]; out {
         "(Tensor input, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor" => |a| {
             let (k, i, j) = (a.int(2), a.int(3), a.int(4));
             scatter("DiagonalScatterBackward0", &a.tensor(0), &a.tensor(1), move |t| t.diagonal(k, i, j))
@@ -239,7 +265,7 @@ op! {
 }
 op! {
     /// Returns a copy of `input` with `src` at one index of an axis.
-    select_scatter, in [TORCH, METHOD] {
+    select_scatter, in [TORCH, METHOD]; out {
         "(Tensor input, Tensor src, int dim, int index) -> Tensor" => |a| {
             let (d, i) = (a.int(2), a.int(3));
             scatter("SelectScatterBackward0", &a.tensor(0), &a.tensor(1), move |t| t.select(d, i))
@@ -248,7 +274,7 @@ op! {
 }
 op! {
     /// Returns a copy of `input` with `src` in `start:end:step` of an axis.
-    slice_scatter, in [TORCH, METHOD] {
+    slice_scatter, in [TORCH, METHOD]; out {
         "(Tensor input, Tensor src, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor" => |a| {
             let (d, start, end, step) = (a.int(2), a.opt_int(3), a.opt_int(4), a.int(5));
             scatter("SliceScatterBackward0", &a.tensor(0), &a.tensor(1), move |t| t.slice(d, start, end, step))
@@ -257,11 +283,17 @@ op! {
 }
 op! {
     /// Returns a copy of `input` with `src` written through a view of any sizes and strides.
-    as_strided_scatter, in [TORCH, METHOD] {
+    as_strided_scatter, in [TORCH, METHOD]; out {
         "(Tensor input, Tensor src, int[] size, int[] stride, int? storage_offset=None) -> Tensor" => |a| {
-            let (sizes, strides, offset) = (a.ints(2).to_vec(), a.ints(3).to_vec(), a.opt_int(4));
-            let x = a.tensor(0).contiguous()?;
-            scatter("AsStridedScatterBackward0", &x, &a.tensor(1), move |t| t.contiguous()?.as_strided_by(&sizes, &strides, offset))
+            let x = a.tensor(0);
+            // The view is one of the whole storage, so the copy has its layout.
+            let room = x.storage().bytes() / x.dtype().size();
+            let flat = autograd::no_grad(|| x.detach().as_strided(&[room], &[1], 0)?.clone_data())?;
+            let (sizes, strides, offset) = (a.ints(2).to_vec(), a.ints(3).to_vec(), a.opt_int(4).unwrap_or(x.offset() as i64));
+            let (own_sizes, own_strides, start) = (x.sizes().to_vec(), x.strides().to_vec(), x.offset());
+            scatter_strided(&x, &flat, &a.tensor(1), move |t| t.as_strided_by(&sizes, &strides, Some(offset)), move |t| {
+                t.as_strided(&own_sizes, &own_strides, start)
+            })
         },
     }
 }

@@ -487,12 +487,11 @@ pub fn as_strided_backward(
     start: isize,
 ) -> Result<Tensor> {
     let (sizes0, strides0): (Vec<usize>, Vec<isize>) = (sizes.to_vec(), strides.to_vec());
-    let base_strides0 = base_strides.to_vec();
+    let (base_sizes0, base_strides0) = (base_sizes.to_vec(), base_strides.to_vec());
+    let (lo, hi) = shape::extent(base_sizes, base_strides);
+    let (vlo, vhi) = shape::extent(sizes, strides);
+    let (lo, hi) = (lo.min(vlo + start), hi.max(vhi + start));
     let out = autograd::no_grad(|| -> Result<Tensor> {
-        let (lo, hi) = shape::extent(base_sizes, base_strides);
-        let (vlo, vhi) = shape::extent(sizes, strides);
-        let lo = lo.min(vlo + start);
-        let hi = hi.max(vhi + start);
         let flat = Tensor::zeros(&[(hi - lo) as usize], g.dtype(), g.device())?;
         // Axes of stride zero first sum, so that the rest are distinct addresses wherever the view is not unusual.
         let mut g = g.clone();
@@ -527,15 +526,9 @@ pub fn as_strided_backward(
     let out = out.data_alias();
     if autograd::needs_grad(&[g]) {
         record_stateless("AsStridedBackwardBackward0", &[g], &[&out], move |gg| {
-            let gg = gg.get(0)?;
-            let laid = Tensor::empty_strided(gg.sizes(), &base_strides0, gg.dtype(), gg.device())?;
-            let laid = if laid.strides() == gg.strides() {
-                gg
-            } else {
-                laid.zero_fill()?;
-                laid.copy_(&gg)?
-            };
-            grads([Some(laid.as_strided_at(&sizes0, &strides0, start)?)])
+            // What the view shows outside the base is zero.
+            let flat = as_strided_backward(&gg.get(0)?, &[(hi - lo) as usize], &[1], &base_sizes0, &base_strides0, -lo)?;
+            grads([Some(flat.as_strided_at(&sizes0, &strides0, start - lo)?)])
         });
     }
     Ok(out)

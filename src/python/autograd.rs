@@ -393,14 +393,15 @@ pub unsafe fn overrides_torch_function(py: Python<'_>, t: *mut ffi::PyTypeObject
     }
 }
 
-/// The first class in the resolution order that has its own `__torch_function__` decides: the base tensor's does nothing,
-/// nor does `_disabled_torch_function_impl`.
+/// The first class in the resolution order that has its own `__torch_function__` decides. On tensors themselves the base
+/// tensor's does nothing, nor does `_disabled_torch_function_impl`.
 fn defines_override(class: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = class.py();
     for c in class.getattr("__mro__")?.try_iter()? {
         let c = c?;
         if c.as_ptr() == tensor_type() as Object {
-            return Ok(false);
+            // A subclass inherits the base's, which keeps results in the subclass.
+            return Ok(!class.is(&c));
         }
         let own = c.getattr("__dict__")?;
         if own.contains("__torch_function__")? {

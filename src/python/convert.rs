@@ -44,7 +44,7 @@ fn long(o: &Bound<'_, PyAny>) -> PyResult<Scalar> {
     }
     match o.extract::<u64>() {
         Ok(v) => Ok(Scalar::UInt(v)),
-        Err(_) => Err(pyo3::exceptions::PyRuntimeError::new_err("Overflow when unpacking long long")),
+        Err(_) => Err(pyo3::exceptions::PyOverflowError::new_err("int too big to convert")),
     }
 }
 

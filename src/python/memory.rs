@@ -47,8 +47,8 @@ fn is_sequence(o: &Bound<'_, PyAny>) -> bool {
         || o.is_instance_of::<PyTuple>()
         || (!o.is_instance_of::<pyo3::types::PyString>()
             && !o.is_instance_of::<PyBytes>()
-            && o.hasattr("__len__").unwrap_or(false)
-            && o.hasattr("__getitem__").unwrap_or(false)
+            // SAFETY: a live object under the GIL.
+            && unsafe { ffi::PySequence_Check(o.as_ptr()) } != 0
             && o.len().is_ok()
             && convert::number(o).is_ok_and(|n| n.is_none()))
 }
@@ -72,7 +72,10 @@ fn flatten(o: &Bound<'_, PyAny>, depth: usize, sizes: &[usize], out: &mut Vec<Sc
                 "expected a number at dim {depth}, got a sequence of length {}",
                 o.len()?
             ))),
-            None => Err(PyTypeError::new_err(format!("new(): invalid data type '{}'", convert::type_name(o)))),
+            None if o.is_instance_of::<pyo3::types::PyString>() || o.is_instance_of::<PyBytes>() => {
+                Err(PyTypeError::new_err(format!("new(): invalid data type '{}'", convert::type_name(o))))
+            }
+            None => Err(PyRuntimeError::new_err(format!("Could not infer dtype of {}", convert::type_name(o)))),
         };
     }
     if let Ok(t) = tensor_of(o) {
@@ -174,7 +177,10 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Te
         let t = t.detach();
         return t.to_options(dtype, None, true, None).map_err(|e| to_py(py, e));
     }
-    if convert::number(data)?.is_none() && !data.is_instance_of::<PyList>() && !data.is_instance_of::<PyTuple>() {
+    let too_big = |e: PyErr| {
+        if e.is_instance_of::<PyOverflowError>(py) { PyValueError::new_err("Overflow when unpacking long long") } else { e }
+    };
+    if convert::number(data).map_err(too_big)?.is_none() && !data.is_instance_of::<PyList>() && !data.is_instance_of::<PyTuple>() {
         if let Some(t) = foreign_array(data)? {
             return t.to_options(dtype, None, true, None).map_err(|e| to_py(py, e));
         }
@@ -183,7 +189,10 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Te
     let mut leaf = None;
     nested_sizes(data, &mut sizes, &mut leaf)?;
     let mut values = Vec::new();
-    flatten(data, 0, &sizes, &mut values)?;
+    flatten(data, 0, &sizes, &mut values).map_err(too_big)?;
+    if dtype.is_none() && values.iter().any(|v| matches!(v, Scalar::UInt(_))) {
+        return Err(PyValueError::new_err("Overflow when unpacking long long"));
+    }
     let dtype = dtype.or(leaf.map(|t| t.dtype())).unwrap_or_else(|| {
         // Lists of numpy scalars keep numpy's dtype.
         first_leaf(data).and_then(|o| numpy_dtype(&o)).unwrap_or_else(|| inferred(&values))
@@ -207,7 +216,8 @@ fn first_leaf<'py>(o: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     while o.is_instance_of::<PyList>() || o.is_instance_of::<PyTuple>() {
         o = o.get_item(0).ok()?;
     }
-    (!o.is_instance_of::<PyFloat>() && !o.is_instance_of::<PyInt>() && !o.is_instance_of::<PyComplex>()).then_some(o)
+    // numpy's float64 is a float, but one with a dtype.
+    (!o.is_exact_instance_of::<PyFloat>() && !o.is_exact_instance_of::<PyInt>() && !o.is_exact_instance_of::<PyComplex>()).then_some(o)
 }
 
 fn numpy_dtype(o: &Bound<'_, PyAny>) -> Option<DType> {
@@ -848,7 +858,7 @@ fn _data_ptr(tensor: Arg) -> usize {
     if tensor.0.numel() == 0 { 0 } else { tensor.0.data_ptr() as usize }
 }
 #[pyfunction]
-fn _storage_id(tensor: Arg) -> (usize, usize) {
+fn _storage_extent(tensor: Arg) -> (usize, usize) {
     (tensor.0.storage().id(), tensor.0.storage().bytes())
 }
 #[pyfunction]
@@ -982,7 +992,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_to_dlpack, m)?,
         wrap_pyfunction!(_from_dlpack_capsule, m)?,
         wrap_pyfunction!(_data_ptr, m)?,
-        wrap_pyfunction!(_storage_id, m)?,
+        wrap_pyfunction!(_storage_extent, m)?,
         wrap_pyfunction!(_is_inference, m)?,
         wrap_pyfunction!(_retain_grad, m)?,
         wrap_pyfunction!(_detach_, m)?,

@@ -152,7 +152,15 @@ unsafe extern "C" fn absolute(o: Object) -> Object {
 }
 unsafe extern "C" fn invert(o: Object) -> Object {
     // SAFETY: as `unary`.
-    unsafe { row(o, "bitwise_not") }
+    unsafe {
+        if peek(o).is_some_and(|t| !t.dtype().is_integral()) {
+            let py = token();
+            return guard(py, ptr::null_mut(), || {
+                Err(PyTypeError::new_err("~ (operator.invert) is only implemented on integer and Boolean-type tensors"))
+            });
+        }
+        row(o, "bitwise_not")
+    }
 }
 
 unsafe extern "C" fn richcompare(a: Object, b: Object, how: c_int) -> Object {
@@ -239,6 +247,9 @@ unsafe extern "C" fn int(o: Object) -> Object {
                         return Err(PyErr::fetch(py));
                     }
                     o
+                }
+                crate::scalar::Scalar::Complex(_, im) if im != 0.0 => {
+                    return Err(PyRuntimeError::new_err("value cannot be converted to type int64_t without overflow"));
                 }
                 crate::scalar::Scalar::UInt(u) => ffi::PyLong_FromUnsignedLongLong(u),
                 s => ffi::PyLong_FromLongLong(s.to_i64()),
