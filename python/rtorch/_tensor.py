@@ -37,9 +37,7 @@ def _legacy_of(dtype, args, kwargs):
             if isinstance(data, str):
                 raise TypeError("new(): invalid data type 'str'")
             if isinstance(data, (float, complex, bool)) or data is None:
-                raise TypeError(
-                    f"new(): data must be a sequence (got {type(data).__name__})"
-                )
+                raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
             return _C.tensor(data, dtype=dtype)
     return _C.empty(args, dtype=dtype)
 
@@ -99,9 +97,7 @@ def _format(self, spec):
 def _contains(self, item):
     if isinstance(item, (Tensor, int, float, complex, bool)):
         return bool((self == item).any())
-    raise RuntimeError(
-        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(item)}."
-    )
+    raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(item)}.")
 
 
 def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
@@ -292,7 +288,11 @@ def __reversed__(self):
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """Returns a copy of `data` as a tensor, with this tensor's dtype and device unless others are given."""
     return _C.tensor(
-        data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad, pin_memory=pin_memory
+        data,
+        dtype=dtype or self.dtype,
+        device=device or self.device,
+        requires_grad=requires_grad,
+        pin_memory=pin_memory,
     )
 
 
@@ -333,9 +333,7 @@ def map2_(self, x, y, callable):
 
 def _map_with(name, self, others, callable):
     if self.requires_grad:
-        raise RuntimeError(
-            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
-        )
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
     if not self.is_cpu:
         raise TypeError(f"{name} is only implemented on CPU tensors")
     columns = [_flat(t.expand(self.shape)) for t in others]
@@ -439,9 +437,10 @@ def _install():
     """Hangs the functions above on the type."""
     names = [
         "backward", "register_hook", "register_post_accumulate_grad_hook", "retain_grad", "requires_grad_", "detach_",
-        "numpy", "__array__", "__array_wrap__", "tolist", "data_ptr", "__dlpack__", "__dlpack_device__", "__deepcopy__",
-        "__reduce_ex__", "as_subclass", "resize_", "resize_as_", "set_", "cpu", "gpu", "cuda", "pin_memory", "is_pinned",
-        "is_shared", "share_memory_", "__complex__", "__reversed__", "new_tensor", "new", "apply_", "map_", "map2_", "storage", "untyped_storage", "__setstate__",
+        "numpy", "__array__", "__array_wrap__", "tolist", "data_ptr", "__dlpack__", "__dlpack_device__",
+        "__deepcopy__", "__reduce_ex__", "as_subclass", "resize_", "resize_as_", "set_", "cpu", "gpu", "cuda",
+        "pin_memory", "is_pinned", "is_shared", "share_memory_", "__complex__", "__reversed__", "new_tensor", "new",
+        "apply_", "map_", "map2_", "storage", "untyped_storage", "__setstate__",
     ]  # fmt: skip
     for name in names:
         setattr(Tensor, name, globals()[name])

@@ -1,8 +1,7 @@
 """Window functions: weights that fade a stretch of a signal in and out.
 
-All are symmetric by default; `sym=False` gives a period, for spectra. Formulas are those of F. J. Harris, "On the Use of
-Windows for Harmonic Analysis with the Discrete Fourier Transform", Proc. IEEE 66 (1978), with the names and scalings that
-scipy.signal.windows made common.
+All are symmetric by default; `sym=False` gives a period, for spectra. Formulas: F. J. Harris, "On the Use of Windows
+for Harmonic Analysis with the Discrete Fourier Transform", Proc. IEEE 66 (1978).
 """
 
 import math
@@ -161,9 +160,7 @@ def general_cosine(M, *, a, sym=True, dtype=None, layout=torch.strided, device=N
 
 def general_hamming(M, *, alpha=0.54, sym=True, dtype=None, layout=torch.strided, device=None, requires_grad=False):
     """Returns `alpha - (1 - alpha) cos(2 pi n / (M - 1))`."""
-    return _cosines(
-        "general_hamming", M, [alpha, 1.0 - alpha], sym, _options(dtype, layout, device, requires_grad)
-    )
+    return _cosines("general_hamming", M, [alpha, 1.0 - alpha], sym, _options(dtype, layout, device, requires_grad))
 
 
 def nuttall(M, *, sym=True, dtype=None, layout=torch.strided, device=None, requires_grad=False):
