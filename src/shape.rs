@@ -115,11 +115,12 @@ pub fn sizes_of(op: &str, sizes: &[i64]) -> Result<Sizes> {
     let mut out = Sizes::new();
     for &s in sizes {
         crate::check!(
-            s >= 0,
+            s >= 0 || op != "zeros",
             Runtime,
-            "{op}: Dimension size must be non-negative; got {s} in size {}",
+            "zeros: Dimension size must be non-negative. Got {s} in size {}",
             list(sizes)
         );
+        crate::check!(s >= 0, Runtime, "Trying to create tensor with negative dimension {s}: {}", list(sizes));
         out.push(s as usize);
     }
     Ok(out)

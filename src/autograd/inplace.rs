@@ -62,15 +62,23 @@ pub fn check(t: &Tensor, needs_grad: bool) -> Result<()> {
                      output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
                 }
                 ViewKind::NoGrad => {
-                    "This view was created inside a no_grad block (or without grad mode) and is being modified inplace \
-                     with grad mode enabled. Given that this use case is ambiguous and error-prone, it is forbidden. You \
+                    "Given that this use case is ambiguous and error-prone, it is forbidden. You \
                      can clarify your code by moving both the view and the inplace either both inside the no_grad block \
                      (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be \
                      tracked)."
                 }
             };
-            let maker = t.grad_fn().map(|(n, i)| format!("Output {i} of {} is", n.display_name()));
-            crate::bail!(Runtime, "{} a view and is being modified inplace. {reason}", maker.as_deref().unwrap_or("This tensor is"));
+            let what = match t.grad_fn() {
+                Some((n, i)) => {
+                    let name = n.display_name().trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
+                    let op = name.strip_suffix("Backward").unwrap_or(&name);
+                    format!("Output {i} of {op} is a view and is being modified inplace.")
+                }
+                None => {
+                    "A view was created in no_grad mode and is being modified inplace with grad mode enabled.".to_string()
+                }
+            };
+            crate::bail!(Runtime, "{what} {reason}");
         }
     }
     Ok(())

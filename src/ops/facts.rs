@@ -18,9 +18,7 @@ fn axis(t: &Tensor, dim: i64) -> Result<usize> {
 pub fn is_in_format(t: &Tensor, format: MemoryFormat) -> bool {
     match format_strides(t.sizes(), format) {
         Ok(None) => t.is_contiguous(),
-        Ok(Some(want)) => {
-            t.numel() == 0 || (0..t.ndim()).all(|d| t.sizes()[d] == 1 || t.strides()[d] == want[d])
-        }
+        Ok(Some(want)) => t.numel() == 0 || (0..t.ndim()).all(|d| t.sizes()[d] == 1 || t.strides()[d] == want[d]),
         Err(_) => false,
     }
 }
@@ -251,10 +249,41 @@ casts! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &size::DEF, &stride::DEF, &dim::DEF, &numel::DEF, &element_size::DEF, &storage_offset::DEF, &is_contiguous::DEF,
-    &dim_order::DEF, &item::DEF, &is_nonzero::DEF, &is_complex::DEF, &is_floating_point::DEF, &is_signed::DEF,
-    &is_conj::DEF, &is_neg::DEF, &resolve_conj::DEF, &resolve_neg::DEF, &is_same_size::DEF, &is_set_to::DEF,
-    &get_device::DEF, &is_inference::DEF, &dense_dim::DEF, &sparse_dim::DEF, &type_as::DEF, &chalf::DEF,
-    &float__::DEF, &double__::DEF, &half__::DEF, &bfloat16__::DEF, &int__::DEF, &long__::DEF, &short__::DEF,
-    &char__::DEF, &byte__::DEF, &bool__::DEF, &cfloat__::DEF, &cdouble__::DEF,
+    &size::DEF,
+    &stride::DEF,
+    &dim::DEF,
+    &numel::DEF,
+    &element_size::DEF,
+    &storage_offset::DEF,
+    &is_contiguous::DEF,
+    &dim_order::DEF,
+    &item::DEF,
+    &is_nonzero::DEF,
+    &is_complex::DEF,
+    &is_floating_point::DEF,
+    &is_signed::DEF,
+    &is_conj::DEF,
+    &is_neg::DEF,
+    &resolve_conj::DEF,
+    &resolve_neg::DEF,
+    &is_same_size::DEF,
+    &is_set_to::DEF,
+    &get_device::DEF,
+    &is_inference::DEF,
+    &dense_dim::DEF,
+    &sparse_dim::DEF,
+    &type_as::DEF,
+    &chalf::DEF,
+    &float__::DEF,
+    &double__::DEF,
+    &half__::DEF,
+    &bfloat16__::DEF,
+    &int__::DEF,
+    &long__::DEF,
+    &short__::DEF,
+    &char__::DEF,
+    &byte__::DEF,
+    &bool__::DEF,
+    &cfloat__::DEF,
+    &cdouble__::DEF,
 ];

@@ -230,7 +230,8 @@ fn stretches(x: &Tensor, d: usize, lengths: impl Iterator<Item = usize>) -> Vec<
         .map(|n| {
             let mut sizes: Sizes = SmallVec::from_slice(x.sizes());
             sizes[d] = n;
-            let offset = if n == 0 { x.offset() } else { (x.offset() as isize + x.strides()[d] * start as isize) as usize };
+            let offset =
+                if n == 0 { x.offset() } else { (x.offset() as isize + x.strides()[d] * start as isize) as usize };
             start += n;
             (offset, sizes, SmallVec::from_slice(x.strides()))
         })
@@ -273,7 +274,9 @@ pub fn split_with_sizes(x: &Tensor, lengths: &[i64], dim: i64) -> Result<Vec<Ten
         x.sizes()[d],
         shape::list(lengths)
     );
-    views(x, stretches(x, d, lengths.iter().map(|&n| n as usize)), "SplitWithSizesBackward0", move |g| cat(&g, d as i64))
+    views(x, stretches(x, d, lengths.iter().map(|&n| n as usize)), "SplitWithSizesBackward0", move |g| {
+        cat(&g, d as i64)
+    })
 }
 
 /// Splits an axis into at most `chunks` stretches of one size.
@@ -294,11 +297,11 @@ pub fn chunk(x: &Tensor, chunks: i64, dim: i64) -> Result<Vec<Tensor>> {
 pub fn unbind(x: &Tensor, dim: i64) -> Result<Vec<Tensor>> {
     crate::check!(x.ndim() > 0, Index, "Dimension specified as {dim} but tensor has no dimensions");
     let d = shape::wrap_dim(dim, x.ndim())?;
-    let (mut sizes, mut strides): (Sizes, Strides) = (SmallVec::from_slice(x.sizes()), SmallVec::from_slice(x.strides()));
+    let (mut sizes, mut strides): (Sizes, Strides) =
+        (SmallVec::from_slice(x.sizes()), SmallVec::from_slice(x.strides()));
     let (n, step) = (sizes.remove(d), strides.remove(d));
-    let parts = (0..n)
-        .map(|i| ((x.offset() as isize + step * i as isize) as usize, sizes.clone(), strides.clone()))
-        .collect();
+    let parts =
+        (0..n).map(|i| ((x.offset() as isize + step * i as isize) as usize, sizes.clone(), strides.clone())).collect();
     views(x, parts, "UnbindBackward0", move |g| stack(&g, d as i64))
 }
 
@@ -515,7 +518,21 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &cat__::DEF, &stack__::DEF, &split__::DEF, &function::split__::DEF, &split_with_sizes__::DEF, &chunk__::DEF,
-    &unbind__::DEF, &tensor_split::DEF, &hsplit::DEF, &vsplit::DEF, &dsplit::DEF, &unsafe_split::DEF,
-    &unsafe_split_with_sizes::DEF, &unsafe_chunk::DEF, &split_copy::DEF, &split_with_sizes_copy::DEF, &unbind_copy::DEF,
+    &cat__::DEF,
+    &stack__::DEF,
+    &split__::DEF,
+    &function::split__::DEF,
+    &split_with_sizes__::DEF,
+    &chunk__::DEF,
+    &unbind__::DEF,
+    &tensor_split::DEF,
+    &hsplit::DEF,
+    &vsplit::DEF,
+    &dsplit::DEF,
+    &unsafe_split::DEF,
+    &unsafe_split_with_sizes::DEF,
+    &unsafe_chunk::DEF,
+    &split_copy::DEF,
+    &split_with_sizes_copy::DEF,
+    &unbind_copy::DEF,
 ];

@@ -107,12 +107,7 @@ fn span(op: &str, start: Scalar, end: Scalar, n: i64, o: &Options) -> Result<Spa
         if natural == DType::C128 { "c10::complex<double>" } else { "c10::complex<float>" },
         dtype.scalar_name()
     );
-    crate::check!(
-        dtype != DType::Bool,
-        NotImplemented,
-        "\"{op}_cpu\" not implemented for '{}'",
-        dtype.scalar_name()
-    );
+    crate::check!(dtype != DType::Bool, NotImplemented, "\"{op}_cpu\" not implemented for '{}'", dtype.scalar_name());
     Ok(Span { dtype, start: start.to_complex(), end: end.to_complex(), n: n as usize })
 }
 
@@ -139,7 +134,11 @@ fn logspace(start: Scalar, end: Scalar, n: i64, base: f64, o: Options) -> Result
     let s = span("logspace", start, end, n, &o)?;
     generate(s.n, s.dtype, &o, |i| {
         let e = s.at(i);
-        s.scalar(if s.dtype.is_complex() { Complex::new(base, 0.0).powc(e) } else { Complex::new(base.powf(e.re), 0.0) })
+        s.scalar(if s.dtype.is_complex() {
+            Complex::new(base, 0.0).powc(e)
+        } else {
+            Complex::new(base.powf(e.re), 0.0)
+        })
     })
 }
 
@@ -313,6 +312,15 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &arange__::DEF, &range::DEF, &linspace__::DEF, &logspace__::DEF, &eye__::DEF, &hann_window::DEF,
-    &hamming_window::DEF, &blackman_window::DEF, &bartlett_window::DEF, &kaiser_window::DEF, &vander__::DEF,
+    &arange__::DEF,
+    &range::DEF,
+    &linspace__::DEF,
+    &logspace__::DEF,
+    &eye__::DEF,
+    &hann_window::DEF,
+    &hamming_window::DEF,
+    &blackman_window::DEF,
+    &bartlett_window::DEF,
+    &kaiser_window::DEF,
+    &vander__::DEF,
 ];

@@ -173,7 +173,7 @@ fn repeat_interleave_by(x: &Tensor, repeats: &Tensor, dim: Option<i64>, output_s
         x.sizes()[d]
     );
     let at = repeat_positions(&repeats, output_size)?;
-    let out = super::index::index(&x, &[(d, at)])?;
+    let out = super::axis_index::index_select(&x, d as i64, &at)?;
     if scalar && out.numel() == 1 { out.reshape_to(&[]) } else { Ok(out) }
 }
 
@@ -323,7 +323,11 @@ fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
     crate::check!(!tensors.is_empty(), Runtime, "meshgrid expects a non-empty TensorList");
     for t in tensors {
         crate::check!(t.dtype() == tensors[0].dtype(), Runtime, "meshgrid expects all tensors to have the same dtype");
-        crate::check!(t.device() == tensors[0].device(), Runtime, "meshgrid expects all tensors to have the same device");
+        crate::check!(
+            t.device() == tensors[0].device(),
+            Runtime,
+            "meshgrid expects all tensors to have the same device"
+        );
     }
     for t in tensors {
         crate::check!(
@@ -337,10 +341,9 @@ fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
     let swap = match indexing {
         "ij" => false,
         "xy" => tensors.len() >= 2,
-        other => crate::bail!(
-            Runtime,
-            "torch.meshgrid: indexing must be one of \"xy\" or \"ij\", but received: {other}"
-        ),
+        other => {
+            crate::bail!(Runtime, "torch.meshgrid: indexing must be one of \"xy\" or \"ij\", but received: {other}")
+        }
     };
     let mut order: SmallVec<[usize; 5]> = (0..tensors.len()).collect();
     if swap {
@@ -405,7 +408,7 @@ fn combinations(x: &Tensor, r: i64, replace: bool) -> Result<Tensor> {
     }
     let columns = columns
         .iter()
-        .map(|c| super::index::index(x, &[(0, Tensor::from_slice(c)?)]))
+        .map(|c| super::axis_index::index_select(x, 0, &Tensor::from_slice(c)?))
         .collect::<Result<Vec<_>>>()?;
     stack(&columns, 1)
 }
@@ -858,10 +861,42 @@ pub mod method {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &flatten__::DEF, &unflatten__::DEF, &ravel::DEF, &movedim__::DEF, &swapaxes::DEF, &adjoint::DEF, &broadcast_to::DEF, &broadcast_tensors::DEF,
-    &repeat__::DEF, &tile::DEF, &repeat_interleave::DEF, &flip__::DEF, &fliplr::DEF, &flipud::DEF, &roll__::DEF,
-    &rot90__::DEF, &unfold__::DEF, &meshgrid__::DEF, &cartesian_prod__::DEF, &combinations__::DEF,
-    &sum_to_size__::DEF, &atleast_1d::DEF, &atleast_2d::DEF, &atleast_3d::DEF, &hstack::DEF, &vstack::DEF,
-    &dstack::DEF, &column_stack::DEF, &block_diag::DEF, &transpose_::DEF, &swapaxes_::DEF, &t_::DEF,
-    &squeeze_::DEF, &unsqueeze_::DEF, &as_strided_::DEF, &squeeze_copy::DEF, &view_copy::DEF, &method::narrow_copy::DEF,
+    &flatten__::DEF,
+    &unflatten__::DEF,
+    &ravel::DEF,
+    &movedim__::DEF,
+    &swapaxes::DEF,
+    &adjoint::DEF,
+    &broadcast_to::DEF,
+    &broadcast_tensors::DEF,
+    &repeat__::DEF,
+    &tile::DEF,
+    &repeat_interleave::DEF,
+    &flip__::DEF,
+    &fliplr::DEF,
+    &flipud::DEF,
+    &roll__::DEF,
+    &rot90__::DEF,
+    &unfold__::DEF,
+    &meshgrid__::DEF,
+    &cartesian_prod__::DEF,
+    &combinations__::DEF,
+    &sum_to_size__::DEF,
+    &atleast_1d::DEF,
+    &atleast_2d::DEF,
+    &atleast_3d::DEF,
+    &hstack::DEF,
+    &vstack::DEF,
+    &dstack::DEF,
+    &column_stack::DEF,
+    &block_diag::DEF,
+    &transpose_::DEF,
+    &swapaxes_::DEF,
+    &t_::DEF,
+    &squeeze_::DEF,
+    &unsqueeze_::DEF,
+    &as_strided_::DEF,
+    &squeeze_copy::DEF,
+    &view_copy::DEF,
+    &method::narrow_copy::DEF,
 ];

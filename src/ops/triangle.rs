@@ -47,7 +47,11 @@ fn triangle(x: &Tensor, k: i64, half: Half) -> Result<Tensor> {
                 unsafe {
                     let (s, d) = (s.get().add(at), d.get().add(at));
                     std::ptr::write_bytes(d, 0, first * item);
-                    std::ptr::copy_nonoverlapping(s.add(first * item), d.add(first * item), end.saturating_sub(first) * item);
+                    std::ptr::copy_nonoverlapping(
+                        s.add(first * item),
+                        d.add(first * item),
+                        end.saturating_sub(first) * item,
+                    );
                     std::ptr::write_bytes(d.add(end.max(first) * item), 0, (columns - end.max(first)) * item);
                 }
             }
@@ -177,11 +181,7 @@ fn fill_diagonal(x: &Tensor, value: Scalar, wrap: bool) -> Result<Tensor> {
     crate::check!(x.ndim() >= 2, Runtime, "dimensions must larger than 1");
     let (rows, columns) = (x.sizes()[0], x.sizes()[1]);
     if x.ndim() > 2 {
-        crate::check!(
-            x.sizes().iter().all(|&n| n == rows),
-            Runtime,
-            "all dimensions of input must be of equal length"
-        );
+        crate::check!(x.sizes().iter().all(|&n| n == rows), Runtime, "all dimensions of input must be of equal length");
     }
     let step: isize = x.strides().iter().sum();
     let len = x.sizes().iter().copied().min().unwrap_or(0);
@@ -305,7 +305,17 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &tril::DEF, &triu::DEF, &tril_indices::DEF, &triu_indices::DEF, &diag__::DEF, &diagonal::DEF, &diagflat::DEF,
-    &diag_embed::DEF, &diagonal_scatter::DEF, &select_scatter::DEF, &slice_scatter::DEF, &as_strided_scatter::DEF,
+    &tril::DEF,
+    &triu::DEF,
+    &tril_indices::DEF,
+    &triu_indices::DEF,
+    &diag__::DEF,
+    &diagonal::DEF,
+    &diagflat::DEF,
+    &diag_embed::DEF,
+    &diagonal_scatter::DEF,
+    &select_scatter::DEF,
+    &slice_scatter::DEF,
+    &as_strided_scatter::DEF,
     &fill_diagonal_::DEF,
 ];

@@ -390,13 +390,18 @@ impl Tensor {
 
     /// Removes the given axes where they have size one.
     pub fn squeeze_dims(&self, dims: &[usize]) -> Result<Tensor> {
+        self.squeeze_as(dims, "SqueezeBackward0")
+    }
+
+    /// As `squeeze_dims`, under a name of its own in the graph.
+    fn squeeze_as(&self, dims: &[usize], name: &'static str) -> Result<Tensor> {
         let keep = |d: usize| !(dims.contains(&d) && self.sizes()[d] == 1);
         let sizes: Sizes = (0..self.ndim()).filter(|&d| keep(d)).map(|d| self.sizes()[d]).collect();
         let strides: Strides = (0..self.ndim()).filter(|&d| keep(d)).map(|d| self.strides()[d]).collect();
         let old = as_i64(self.sizes());
         // SAFETY: only axes of size one are dropped.
         Ok(unsafe {
-            view(self, self.offset(), sizes, strides, "SqueezeBackward0", move |g| g.get(0)?.reshape(&old))
+            view(self, self.offset(), sizes, strides, name, move |g| g.get(0)?.reshape(&old))
         })
     }
 
@@ -756,8 +761,8 @@ op! {
     /// Returns a view without the axes of size one, or without those of `dim` that have it.
     squeeze, in [TORCH, METHOD] {
         "(Tensor input) -> Tensor" => |a| { let t = a.tensor(0); t.squeeze_dims(&(0..t.ndim()).collect::<Vec<_>>()) },
-        "(Tensor input, int dim) -> Tensor" => |a| { let t = a.tensor(0); let d = shape::wrap_dim(a.int(1), t.ndim())?; t.squeeze_dims(&[d]) },
-        "(Tensor input, int[] dim) -> Tensor" => |a| { let t = a.tensor(0); t.squeeze_dims(&shape::wrap_dims(a.ints(1), t.ndim())?) },
+        "(Tensor input, int dim) -> Tensor" => |a| { let t = a.tensor(0); let d = shape::wrap_dim(a.int(1), t.ndim())?; t.squeeze_as(&[d], "SqueezeBackward1") },
+        "(Tensor input, int[] dim) -> Tensor" => |a| { let t = a.tensor(0); t.squeeze_as(&shape::wrap_dims(a.ints(1), t.ndim())?, "SqueezeBackward2") },
     }
 }
 op! {
