@@ -236,6 +236,9 @@ fn combine(higher: Option<DType>, lower: Option<DType>) -> Result<Option<DType>>
         // A complex number beside a half tensor is still complex64 here.
         return Ok(Some(if l.is_complex() { h.to_complex() } else { h }));
     }
+    if matches!(h, U16 | U32 | U64) && l.is_complex() {
+        return Ok(lower);
+    }
     if h == Bool || l.is_floating() || l.is_complex() {
         return promote_types(h, l).map(Some);
     }

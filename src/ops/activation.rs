@@ -4,7 +4,7 @@ use crate::cpu::special;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::Pointwise;
-use crate::ops::args::{Args, GeneratorHandle};
+use crate::ops::args::Args;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -86,6 +86,11 @@ op! {
 fn holdable(_: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
     crate::check!(promoted != DType::Bool, Runtime, "Bool inputs not supported for hardtanh");
     crate::check!(!promoted.is_complex(), NotImplemented, "clamp is not supported for complex types");
+    crate::check!(
+        promoted.is_signed() || params.iter().all(|p| p.to_f64() >= 0.0),
+        Runtime,
+        "cannot do hardtanh on an unsigned type with negative limits"
+    );
     crate::check!(
         params[0].to_f64() <= params[1].to_f64(),
         Value,
@@ -543,55 +548,6 @@ op! {
     }
 }
 
-fn rrelu_of(x: &Tensor, lower: f64, upper: f64, training: bool, generator: Option<GeneratorHandle>) -> Result<Tensor> {
-    crate::check!(lower <= upper, Runtime, "Lower bound should be less than or equal to the upper bound");
-    if !training {
-        return x.leaky_relu((lower + upper) / 2.0);
-    }
-    x.need_cpu("rrelu")?;
-    crate::check!(
-        x.dtype().is_floating(),
-        NotImplemented,
-        "\"rrelu_with_noise_out_cpu\" not implemented for '{}'",
-        x.dtype().scalar_name()
-    );
-    let wide = crate::autograd::no_grad(|| x.detach().to_dtype(DType::F64)?.contiguous())?;
-    let double = x.dtype() == DType::F64;
-    let (lower, upper) = if double { (lower, upper) } else { (f64::from(lower as f32), f64::from(upper as f32)) };
-    let generator = generator.unwrap_or_else(super::random::default_generator);
-    let mut generator = generator.lock().map_err(|_| crate::err!(Runtime, "the generator is in use"))?;
-    // One draw per element that is not positive, in order: PyTorch's stream.
-    let slopes: Vec<f64> = wide
-        .as_slice::<f64>()?
-        .iter()
-        .map(|&v| {
-            if v > 0.0 {
-                return 1.0;
-            }
-            let slope = generator.uniform_between(lower, upper);
-            if double { slope } else { f64::from(slope as f32) }
-        })
-        .collect();
-    x.mul(&Tensor::from_slice_shaped(&slopes, x.sizes())?.to_dtype(x.dtype())?)
-}
-
-op! {
-    /// Returns `input` where it is positive, elsewhere scaled by a slope: drawn from `[lower, upper)` per element while
-    /// training, their mean otherwise.
-    rrelu, in [TORCH, NN]; in_place {
-        "(Tensor input, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, bool inplace=False, *, Generator? generator=None) -> Tensor" =>
-            |a| {
-                let x = a.tensor(0);
-                if !a.bool(4) {
-                    return rrelu_of(&x, a.scalar(1).to_f64(), a.scalar(2).to_f64(), a.bool(3), a.generator(5));
-                }
-                crate::autograd::inplace::check(&x, crate::autograd::needs_grad(&[&x]))?;
-                let before = crate::autograd::inplace::original(&x)?;
-                x.overwrite(&rrelu_of(&before, a.scalar(1).to_f64(), a.scalar(2).to_f64(), a.bool(3), a.generator(5))?)
-            },
-    }
-}
-
 op! {
     /// Splits `input` into halves along `dim` and returns the first times the sigmoid of the second.
     glu, in [NN] {
@@ -622,5 +578,5 @@ pub static ROWS: &[&crate::ops::OpDef] = &[
     &_softplus_backward::DEF, &_gelu::DEF, &_gelu_backward::DEF, &_gelu_tanh::DEF, &_gelu_tanh_backward::DEF,
     &gelu::DEF, &_hardsigmoid::DEF, &hardsigmoid::DEF, &_hardswish::DEF, &_hardswish_backward::DEF, &hardswish::DEF,
     &logsigmoid::DEF, &softsign::DEF, &tanhshrink::DEF, &softshrink::DEF, &hardshrink::DEF, &_shrink_backward::DEF,
-    &_prelu::DEF, &_prelu_backward::DEF, &prelu::DEF, &rrelu::DEF, &glu::DEF,
+    &_prelu::DEF, &_prelu_backward::DEF, &prelu::DEF, &glu::DEF,
 ];

@@ -95,6 +95,23 @@ op! {
     }
 }
 
+op! {
+    /// Returns a tensor like `input` with every element set to `value`, a number or a 0-d tensor.
+    fill__, in [TORCH] {
+        "(Tensor input, Scalar value) -> Tensor" => |a| a.tensor(0).clone_data_recorded()?.fill_(a.scalar(1)),
+        "(Tensor input, Tensor value) -> Tensor" => |a| {
+            let value = a.tensor(1);
+            crate::check!(
+                value.ndim() == 0,
+                Runtime,
+                "fill only supports 0-dimension value tensor but got tensor with {} dimensions.",
+                value.ndim()
+            );
+            a.tensor(0).clone_data_recorded()?.copy_(&value)
+        },
+    }
+}
+
 fn clampable(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
     crate::check!(!promoted.is_complex(), NotImplemented, "clamp is not supported for complex types");
     Ok(())
@@ -174,6 +191,12 @@ op! {
 }
 
 fn one_kind(ins: &[&Tensor], _: &[Scalar], _: DType) -> Result<()> {
+    crate::check!(
+        !ins[0].dtype().is_integral(),
+        NotImplemented,
+        "\"lerp_kernel_scalar\" not implemented for '{}'",
+        ins[0].dtype().scalar_name()
+    );
     for (name, t) in ["end", "weight"].iter().zip(&ins[1..]).filter(|(_, t)| !t.is_wrapped()) {
         crate::check!(
             t.dtype() == ins[0].dtype(),
@@ -347,6 +370,6 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &_where::DEF, &r#where::DEF, &where__::DEF, &masked_fill::DEF, &_clamp::DEF, &clamp_min::DEF, &clamp_max::DEF,
+    &_where::DEF, &r#where::DEF, &where__::DEF, &masked_fill::DEF, &fill__::DEF, &_clamp::DEF, &clamp_min::DEF, &clamp_max::DEF,
     &clamp::DEF, &lerp::DEF, &addcmul::DEF, &addcdiv::DEF, &_nan_to_num::DEF, &nan_to_num::DEF, &frexp::DEF,
 ];

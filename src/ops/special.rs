@@ -90,6 +90,7 @@ op! {
 }
 
 fn dimensional(_: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
+    crate::check!(promoted != DType::Bool, Runtime, "The input tensor may not be a boolean tensor.");
     crate::check!(params[0].to_i64() >= 1, Runtime, "p has to be greater than or equal to 1");
     crate::check!(
         !promoted.is_complex(),

@@ -126,6 +126,16 @@ macro_rules! real_only {
         }
     };
 }
+macro_rules! real_angles {
+    ($check:ident, $name:literal) => {
+        fn $check(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
+            crate::check!(!promoted.is_complex(), Runtime, concat!($name, " is not supported for complex tensors."));
+            Ok(())
+        }
+    };
+}
+real_angles!(real_deg2rad, "deg2rad");
+real_angles!(real_rad2deg, "rad2deg");
 real_only!(real_floor, "floor");
 real_only!(real_ceil, "ceil");
 real_only!(real_trunc, "trunc");
@@ -274,7 +284,7 @@ pointwise! {
 
 pointwise! {
     /// Converts the elements of `input` from degrees to radians.
-    deg2rad(x) -> Float {
+    deg2rad(x) -> Float, check real_deg2rad {
         float = x * R::from_f64(std::f64::consts::PI / 180.0),
         wgsl = "x * 0.017453292519943295",
         grad x(g) = g * (std::f64::consts::PI / 180.0),
@@ -283,7 +293,7 @@ pointwise! {
 
 pointwise! {
     /// Converts the elements of `input` from radians to degrees.
-    rad2deg(x) -> Float {
+    rad2deg(x) -> Float, check real_rad2deg {
         float = x * R::from_f64(180.0 / std::f64::consts::PI),
         wgsl = "x * 57.29577951308232",
         grad x(g) = g * (180.0 / std::f64::consts::PI),
