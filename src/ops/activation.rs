@@ -161,7 +161,7 @@ pointwise! {
     _elu(x; alpha, scale, input_scale) -> Promote,
     schema ["(Tensor input, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor"], in [PRIVATE], rust elu {
         float = R::select(x < R::ZERO, (x * input_scale).exp_m1() * (alpha * scale), x * scale),
-        wgsl = "select(x * scale, (exp(x * input_scale) - 1) * alpha * scale, x < 0)",
+        wgsl = "select(x * scale, expm1(x * input_scale) * alpha * scale, x < 0)",
         grad x(g; x) = g.elu_backward(x, alpha, scale, input_scale),
     }
 }
@@ -220,7 +220,7 @@ pointwise! {
     _silu(x) -> Promote, in [PRIVATE], rust silu {
         float = x * x.sigmoid(),
         complex = x * x.sigmoid(),
-        wgsl = "x / (1.0 + exp(-x))",
+        wgsl = "x * sigmoid(x)",
         grad x(g; x) = if x.is_complex() {
             let s = x.sigmoid();
             g * (&s * (x * (1.0 - &s) + 1.0)).conj()
@@ -237,6 +237,7 @@ pointwise! {
             let s = x.sigmoid();
             g * s * (R::ONE + x * (R::ONE - s))
         },
+        wgsl = "g * sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))",
         grad g(h; x) = h.silu_backward(x),
         grad x(h; g, x) = {
             let s = x.sigmoid();
@@ -286,7 +287,7 @@ pointwise! {
     softplus(x; beta, threshold) -> Promote, schema ["(Tensor input, Scalar beta=1, Scalar threshold=20) -> Tensor"],
     in [NN], in_place no {
         float = special::softplus(x, beta, threshold),
-        wgsl = "select(log(1.0 + exp(x * beta)) / beta, x, x * beta > threshold)",
+        wgsl = "select(log1p(exp(x * beta)) / beta, x, x * beta > threshold)",
         grad x(g; x) = g.softplus_backward(x, beta, threshold),
     }
 }
@@ -297,6 +298,7 @@ pointwise! {
     schema ["(Tensor grad_output, Tensor input, Scalar beta, Scalar threshold) -> Tensor"], in [PRIVATE], in_place no,
     rust softplus_backward {
         float = R::select(x * beta > threshold, g, g * (x * beta).sigmoid()),
+        wgsl = "select(g * sigmoid(x * beta), g, x * beta > threshold)",
         grad g(h; x) = h.softplus_backward(x, beta, threshold),
         grad x(h; g, x) = {
             let scaled = x * beta;
@@ -357,6 +359,7 @@ pointwise! {
             let slope = R::from_f64(GELU_SCALE) * (R::ONE + R::from_f64(3.0) * cubic);
             g * R::HALF * (R::ONE + t + x * (R::ONE - t * t) * slope)
         },
+        wgsl = "0.5 * g * (1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) + x * (1.0 - tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) * tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))) * 0.7978845608028654 * (1.0 + 0.134145 * x * x))",
         grad g(h; x) = h.gelu_tanh_backward(x),
         grad x(h; g, x) = {
             let square = x * x;
@@ -409,6 +412,7 @@ pointwise! {
             let three = R::from_f64(3.0);
             R::select(x <= -three, R::ZERO, R::select(x < three, g * (x / three + R::HALF), g))
         },
+        wgsl = "select(select(g, g * (x / 3.0 + 0.5), x < 3.0), 0.0, x <= -3.0)",
         grad g(h; x) = h.hardswish_backward(x),
         grad x(h; g, x) = (h * g).hardtanh_backward(x, -3, 3) * (1.0 / 3.0),
     }
@@ -420,6 +424,7 @@ pointwise! {
     /// Returns `log(sigmoid(x))` for the elements of `input`, without overflow.
     logsigmoid(x) -> Promote, in [NN], in_place no {
         float = special::log_sigmoid(x),
+        wgsl = "min(x, 0.0) - log1p(exp(-abs(x)))",
         grad x(g; x) = g * (-x).sigmoid(),
     }
 }
@@ -481,6 +486,7 @@ pointwise! {
     _shrink_backward(g, x; lambd) -> Promote, schema ["(Tensor grad_output, Tensor input, Scalar lambd) -> Tensor"],
     in [PRIVATE], in_place no, rust shrink_backward {
         float = R::select((x >= -lambd) & (x <= lambd), R::ZERO, g),
+        wgsl = "select(g, 0.0, x >= -lambd && x <= lambd)",
         grad g(h; x) = h.shrink_backward(x, lambd),
         grad x(h) = h.zeros_like(),
     }
@@ -502,6 +508,7 @@ pointwise! {
     _prelu_backward(g, x, weight) -> Promote, schema ["(Tensor grad_output, Tensor input, Tensor weight) -> Tensor"],
     in [PRIVATE], in_place no, rust prelu_backward {
         float = R::select(x > R::ZERO, g, g * weight),
+        wgsl = "select(g * weight, g, x > 0)",
         grad g(h; x, weight) = h.prelu_backward(x, weight),
         grad x(h) = h.zeros_like(),
         grad weight(h; g, x) = (h * g).masked(&x.at_most(0)),

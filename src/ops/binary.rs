@@ -141,6 +141,7 @@ pointwise! {
     _div_trunc(a, b) -> Promote, in [PRIVATE], in_place no, rust div_trunc {
         float = (a / b).trunc(),
         int = a.div_trunc(b),
+        wgsl = "trunc(div(a, b))",
         grad a(g) = g.zeros_like(),
         grad b(g) = g.zeros_like(),
     }
@@ -151,6 +152,7 @@ pointwise! {
     _div_floor(a, b) -> Promote, in [PRIVATE], in_place no, rust div_floor {
         float = a.floor_divide(b),
         int = a.div_floor(b),
+        wgsl = "floor_div(a, b)",
         grad a(g) = g.zeros_like(),
         grad b(g) = g.zeros_like(),
     }
@@ -198,7 +200,7 @@ pointwise! {
     ] {
         float = a.floor_divide(b),
         int = a.div_floor(b),
-        wgsl = "floor(a / b)",
+        wgsl = "floor_div(a, b)",
     }
 }
 
@@ -207,7 +209,7 @@ pointwise! {
     remainder(a, b) -> Promote, numbers both {
         float = a.remainder(b),
         int = a.rem_floor(b),
-        wgsl = "a - b * floor(a / b)",
+        wgsl = "remainder(a, b)",
         grad a(g) = g,
         grad b(g; a, b) = -(g * a.div_floor(b)),
     }
@@ -218,7 +220,7 @@ pointwise! {
     fmod(a, b) -> Promote, numbers right {
         float = a.fmod(b),
         int = a.rem_trunc(b),
-        wgsl = "a - b * trunc(a / b)",
+        wgsl = "fmod(a, b)",
         grad a(g) = g,
         grad b(g; a, b) = -(g * a.div_trunc(b)),
     }
@@ -440,6 +442,7 @@ pointwise! {
     /// Returns the magnitude of `input` with the sign of `other`.
     copysign(a, b) -> Float, numbers right {
         float = a.copysign(b),
+        wgsl = "copysign(a, b)",
         grad a(g; a, out) = (g * (out / a)).masked(&a.not_equal_to(0.0)),
         grad b(g) = g.zeros_like(),
     }

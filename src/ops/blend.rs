@@ -119,47 +119,47 @@ fn clampable(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
 
 pointwise! {
     /// Holds `input` between `min` and `max`; NaN stays NaN.
-    _clamp(x, min, max) -> Promote, schema ["(Tensor input, Tensor min, Tensor max) -> Tensor"], in [PRIVATE],
+    _clamp(x, low, high) -> Promote, schema ["(Tensor input, Tensor min, Tensor max) -> Tensor"], in [PRIVATE],
     in_place no, check clampable, rust clamp_tensors {
         float = {
-            let low = R::select(x.is_nan(), x, R::select(x >= min, x, min));
-            R::select(low.is_nan(), low, R::select(low <= max, low, max))
+            let held = R::select(x.is_nan() | (x >= low), x, low);
+            R::select(held.is_nan() | (held <= high), held, high)
         },
-        int = Ord::min(Ord::max(x, min), max),
-        wgsl = "min(max(x, min), max)",
-        grad x(g; x, min, max) = g.masked(&x.ge(min).logical_and(&x.le(max))),
-        grad min(g; x, min, max) = g.masked(&min.lt(max).logical_and(&x.lt(min))),
-        grad max(g; x, min, max) = g.masked(&x.gt(max).logical_or(&max.lt(min))),
+        int = Ord::min(Ord::max(x, low), high),
+        wgsl = "min(max(x, low), high)",
+        grad x(g; x, low, high) = g.masked(&x.ge(low).logical_and(&x.le(high))),
+        grad low(g; x, low, high) = g.masked(&low.lt(high).logical_and(&x.lt(low))),
+        grad high(g; x, low, high) = g.masked(&x.gt(high).logical_or(&high.lt(low))),
     }
 }
 
 pointwise! {
     /// Holds `input` at or above `min`; NaN stays NaN.
-    clamp_min(x, min) -> Promote, schema [
+    clamp_min(x, low) -> Promote, schema [
         "(Tensor input, Tensor min) -> Tensor",
         "(Tensor input, Scalar min) -> Tensor",
     ], check clampable {
-        float = R::select(x.is_nan() | (x >= min), x, min),
-        int = Ord::max(x, min),
-        bool = x | min,
-        wgsl = "max(x, min)",
-        grad x(g; x, min) = g.masked(&x.ge(min)),
-        grad min(g; x, min) = g.masked(&x.lt(min)),
+        float = R::select(x.is_nan() | (x >= low), x, low),
+        int = Ord::max(x, low),
+        bool = x | low,
+        wgsl = "max(x, low)",
+        grad x(g; x, low) = g.masked(&x.ge(low)),
+        grad low(g; x, low) = g.masked(&x.lt(low)),
     }
 }
 
 pointwise! {
     /// Holds `input` at or below `max`; NaN stays NaN.
-    clamp_max(x, max) -> Promote, schema [
+    clamp_max(x, high) -> Promote, schema [
         "(Tensor input, Tensor max) -> Tensor",
         "(Tensor input, Scalar max) -> Tensor",
     ], check clampable {
-        float = R::select(x.is_nan() | (x <= max), x, max),
-        int = Ord::min(x, max),
-        bool = x & max,
-        wgsl = "min(x, max)",
-        grad x(g; x, max) = g.masked(&x.le(max)),
-        grad max(g; x, max) = g.masked(&x.gt(max)),
+        float = R::select(x.is_nan() | (x <= high), x, high),
+        int = Ord::min(x, high),
+        bool = x & high,
+        wgsl = "min(x, high)",
+        grad x(g; x, high) = g.masked(&x.le(high)),
+        grad high(g; x, high) = g.masked(&x.gt(high)),
     }
 }
 

@@ -175,7 +175,7 @@ pointwise! {
     /// Returns what `trunc` leaves of the elements of `input`, with their sign.
     frac(x) -> Promote {
         float = x.frac(),
-        wgsl = "x - trunc(x)",
+        wgsl = "frac(x)",
         grad x(g) = g,
     }
 }
@@ -220,7 +220,8 @@ pointwise! {
         int = false,
         bool = false,
         complex = x.is_nan(),
-        wgsl = "x != x",
+        wgsl = "isnan(x)",
+        wgsl_int = "false",
     }
 }
 
@@ -231,6 +232,8 @@ pointwise! {
         int = true,
         bool = true,
         complex = x.is_finite(),
+        wgsl = "isfinite(x)",
+        wgsl_int = "true",
     }
 }
 
@@ -241,6 +244,8 @@ pointwise! {
         int = false,
         bool = false,
         complex = x.is_inf(),
+        wgsl = "isinf(x)",
+        wgsl_int = "false",
     }
 }
 
