@@ -179,7 +179,9 @@ fn both_extremes(x: &Tensor, dim: Option<i64>, keepdim: bool) -> Result<Value> {
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         );
     }
-    check_nonempty("aminmax", x, &dims, dim.is_some())?;
+    for &d in &dims {
+        crate::check!(x.sizes()[d] != 0, Index, "aminmax: Expected reduction dim {d} to have non-zero size.");
+    }
     let min = x.extreme(true, &dims, keepdim, "AminmaxBackward0")?;
     let max = x.extreme(false, &dims, keepdim, "AminmaxBackward0")?;
     Ok(Value::Named("aminmax", &["min", "max"], vec![min, max]))

@@ -15,6 +15,11 @@ use smallvec::SmallVec;
 fn var_backward(g: &Tensor, x: &Tensor, s: &Shape, correction: f64) -> Result<Tensor> {
     let free = (s.count() as f64 - correction).max(0.0);
     let mean = x.mean_dims(&s.dims, true)?;
+    if free == 0.0 {
+        // The variance is infinite, or undefined where all elements are equal.
+        let flat = autograd::no_grad(|| x.eq(&mean))?;
+        return g.mul(&flat.where_(&Tensor::wrapped(f64::NAN)?, &Tensor::wrapped(f64::INFINITY)?)?.to_dtype(x.dtype())?);
+    }
     g.mul(&x.sub(&mean)?)?.mul_scalar(2.0 / free)
 }
 
