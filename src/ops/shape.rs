@@ -413,21 +413,6 @@ fn combinations(x: &Tensor, r: i64, replace: bool) -> Result<Tensor> {
     stack(&columns, 1)
 }
 
-fn sum_to_size(x: &Tensor, sizes: &[i64]) -> Result<Tensor> {
-    let want = shape::sizes_of("sum_to_size", sizes)?;
-    let fits = shape::broadcast(&want, x.sizes()).is_ok_and(|s| s.as_slice() == x.sizes());
-    crate::check!(
-        fits,
-        Runtime,
-        "size {{{}}} is not expandable to size {{{}}}.",
-        shape::list(sizes),
-        shape::list(x.sizes())
-    );
-    // Sums of integers are int64, as everywhere.
-    let x = if x.dtype().is_integral() && x.sizes() != want.as_slice() { x.to_dtype(DType::I64)? } else { x.clone() };
-    x.sum_to(&want)
-}
-
 fn atleast(x: &Tensor, ndim: usize) -> Result<Tensor> {
     match (ndim, x.ndim()) {
         (n, have) if have >= n => Ok(x.clone()),
@@ -695,12 +680,6 @@ op! {
     }
 }
 op! {
-    /// Sums over the axes along which `size` would be broadcast to the sizes of the tensor.
-    sum_to_size__, in [METHOD] {
-        "(Tensor input, int[] size) -> Tensor" => |a| sum_to_size(&a.tensor(0), a.ints(1)),
-    }
-}
-op! {
     /// Returns a view with at least one axis.
     atleast_1d, in [TORCH] {
         "(Tensor input) -> Tensor" => |a| atleast(&a.tensor(0), 1),
@@ -881,7 +860,6 @@ pub static ROWS: &[&crate::ops::OpDef] = &[
     &meshgrid__::DEF,
     &cartesian_prod__::DEF,
     &combinations__::DEF,
-    &sum_to_size__::DEF,
     &atleast_1d::DEF,
     &atleast_2d::DEF,
     &atleast_3d::DEF,
