@@ -8,6 +8,7 @@ pub mod ctc;
 pub mod element;
 pub mod gemm;
 pub mod index;
+pub mod fft;
 pub mod grid;
 pub mod int;
 pub mod isa;

@@ -25,6 +25,7 @@ pub mod einsum;
 pub mod elementary;
 pub mod embedding;
 pub mod facts;
+pub mod fft;
 pub mod grid;
 pub mod index;
 pub mod join;
@@ -122,6 +123,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     loss::ROWS,
     class_loss::ROWS,
     ctc::ROWS,
+    fft::ROWS,
     norm::ROWS,
     margin_loss::ROWS,
     distance::ROWS,
