@@ -2,6 +2,7 @@
 
 use super::join::cat;
 use super::pad::constant_pad;
+use super::shape::flip;
 use crate::autograd::{self, engine::grads, record_stateless};
 use crate::cpu::fft::transform_rows;
 use crate::dtype::{DType, default_dtype};
@@ -203,11 +204,7 @@ fn to_real(x: &Tensor, axes: &[(usize, i64)], direction: Direction, norm: Norm, 
     let half = transform(&half, &dims, direction, norm.scale(direction, count))?;
     // The rest of the spectrum mirrors the elements 1 to (n - 1) / 2.
     let mirrored = half.narrow(last as i64, 1, (n - 1) / 2)?.conj()?;
-    let mut order: Vec<Tensor> = vec![half];
-    for i in (0..(n - 1) / 2).rev() {
-        order.push(mirrored.narrow(last as i64, i, 1)?);
-    }
-    let full = cat(&order, last as i64)?;
+    let full = cat(&[half, flip(&mirrored, &[last as i64])?], last as i64)?;
     transform(&full, &[last], direction, 1.0)?.real()?.contiguous()
 }
 
@@ -254,7 +251,10 @@ fn rotated(x: &Tensor, dims: Option<&[i64]>, count: fn(usize) -> usize) -> Resul
         None => (0..x.ndim()).collect(),
     };
     let mut x = x.clone_recorded(crate::ops::args::MemoryFormat::Contiguous)?;
-    for d in dims.into_iter().filter(|&d| d < x.ndim()).collect::<Vec<_>>() {
+    for d in dims {
+        if d >= x.ndim() {
+            continue;
+        }
         let n = x.sizes()[d];
         let (k, dim) = (count(n) as i64, d as i64);
         x = cat(&[x.narrow(dim, k, n as i64 - k)?, x.narrow(dim, 0, k)?], dim)?;

@@ -196,7 +196,7 @@ fn repeat_interleave_evenly(x: &Tensor, repeats: i64, dim: Option<i64>, output_s
 }
 
 /// Reverses axes. The copy keeps the order of axes in memory.
-fn flip(x: &Tensor, dims: &[i64]) -> Result<Tensor> {
+pub fn flip(x: &Tensor, dims: &[i64]) -> Result<Tensor> {
     let axes = shape::wrap_dims(dims, x.ndim())?;
     let out = x.empty_like(x.dtype())?;
     let mut strides: Strides = SmallVec::from_slice(x.strides());
