@@ -309,6 +309,13 @@ def test_in_place_broadcast_and_cast_errors():
         torch.ones(1).expand(3).add_(1)
 
 
+def test_storages():
+    x = torch.arange(6.0)
+    storage = x.untyped_storage()
+    assert storage.nbytes() == 24 and storage.data_ptr() == x.data_ptr() == x[2:].untyped_storage().data_ptr()
+    assert x.clone().untyped_storage().data_ptr() != x.data_ptr()
+
+
 def test_overlapping_copies():
     x = torch.arange(5)
     x[1:] = x[:-1].clone()
