@@ -83,7 +83,9 @@ impl Scalar {
             DType::BF16 => limit(bf16::MAX.to_f64(), x),
             DType::F32 | DType::C64 => limit(f32::MAX as f64, x),
             DType::F64 | DType::C128 | DType::Bool => true,
-            d if d.is_signed() => x >= -(2f64.powi(bits as i32 - 1)) && x < 2f64.powi(bits as i32 - 1),
+            d if d.is_signed() => {
+                x >= -(2f64.powi(bits as i32 - 1)) && x < 2f64.powi(bits as i32 - 1)
+            }
             _ => x >= 0.0 && x < 2f64.powi(bits as i32),
         };
         let fits = match self {
@@ -92,10 +94,19 @@ impl Scalar {
                 let (i, top) = (i as i128, 1i128 << (bits - dtype.is_signed() as u32));
                 i < top && i >= -(top - !dtype.is_signed() as i128)
             }
-            Scalar::UInt(u) if dtype.is_integer() => (u as i128) < 1i128 << (bits - dtype.is_signed() as u32),
+            Scalar::UInt(u) if dtype.is_integer() => {
+                (u as i128) < 1i128 << (bits - dtype.is_signed() as u32)
+            }
             Scalar::Int(_) | Scalar::UInt(_) => real(self.to_f64()),
             Scalar::Float(x) => real(x),
-            Scalar::Complex(re, im) => real(re) && if dtype.is_complex() { real(im) } else { im == 0.0 },
+            Scalar::Complex(re, im) => {
+                real(re)
+                    && if dtype.is_complex() {
+                        real(im)
+                    } else {
+                        im == 0.0
+                    }
+            }
         };
         crate::check!(
             fits,
@@ -186,13 +197,21 @@ pub trait Element: Copy + Default + PartialEq + Send + Sync + 'static {
 /// C's float-to-integer conversion as x86 does it: what does not fit goes through the widest signed type.
 #[inline]
 fn int_of(x: f64) -> i64 {
-    if x >= -9.223372036854775808e18 && x < 9.223372036854775808e18 { x as i64 } else { i64::MIN }
+    if x >= -9.223372036854775808e18 && x < 9.223372036854775808e18 {
+        x as i64
+    } else {
+        i64::MIN
+    }
 }
 
 /// As `int_of` for what C converts through 32 bits.
 #[inline]
 fn narrow_int_of(x: f64) -> i32 {
-    if x > -2147483649.0 && x < 2147483648.0 { x as i32 } else { i32::MIN }
+    if x > -2147483649.0 && x < 2147483648.0 {
+        x as i32
+    } else {
+        i32::MIN
+    }
 }
 
 macro_rules! int_element {

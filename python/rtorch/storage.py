@@ -30,7 +30,9 @@ class UntypedStorage:
     __len__ = nbytes
 
     def __eq__(self, other):
-        return isinstance(other, UntypedStorage) and _C._storage_extent(self._tensor) == _C._storage_extent(other._tensor)
+        return isinstance(other, UntypedStorage) and _C._storage_extent(self._tensor) == _C._storage_extent(
+            other._tensor
+        )
 
     def __hash__(self):
         return _C._storage_extent(self._tensor)[0]

@@ -9,7 +9,11 @@ use std::rc::Rc;
 
 /// Whether more than one element may share an address.
 fn overlaps_itself(t: &Tensor) -> bool {
-    t.numel() > 1 && t.strides().iter().zip(t.sizes()).any(|(&s, &n)| s == 0 && n > 1)
+    t.numel() > 1
+        && t.strides()
+            .iter()
+            .zip(t.sizes())
+            .any(|(&s, &n)| s == 0 && n > 1)
 }
 
 /// Refuses writes that memory cannot take.
@@ -45,7 +49,11 @@ pub fn check(t: &Tensor, needs_grad: bool) -> Result<()> {
         !(requires && t.is_leaf()),
         Runtime,
         "{} Variable that requires grad is being used in an in-place operation.",
-        if t.view_of().is_some() { "a view of a leaf" } else { "a leaf" }
+        if t.view_of().is_some() {
+            "a view of a leaf"
+        } else {
+            "a leaf"
+        }
     );
     if let Some(view) = t.view_of() {
         if view.base.requires_grad() && view.base.is_leaf() {
@@ -160,7 +168,12 @@ pub fn view_node(t: &Tensor, base: &Tensor) -> Rc<Node> {
         Rc::new(move |g: &Grads| -> Result<GradVec> {
             let g0 = g.get(0)?;
             Ok(smallvec![Some(crate::ops::view::as_strided_backward(
-                &g0, &base_sizes, &base_strides, &sizes, &strides, start
+                &g0,
+                &base_sizes,
+                &base_strides,
+                &sizes,
+                &strides,
+                start
             )?)])
         }),
     );

@@ -9,9 +9,18 @@ use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 /// Runs an elementwise row on the first argument, over it where `in_place`.
-fn activate(a: &Args, row: &'static Pointwise, params: &[Scalar], in_place: bool) -> Result<Tensor> {
+fn activate(
+    a: &Args,
+    row: &'static Pointwise,
+    params: &[Scalar],
+    in_place: bool,
+) -> Result<Tensor> {
     let x = a.tensor(0);
-    if in_place { row.call_in_place(&[&x], params) } else { row.call(&[&x], params) }
+    if in_place {
+        row.call_in_place(&[&x], params)
+    } else {
+        row.call(&[&x], params)
+    }
 }
 
 /// The arguments from the second on as numbers.
@@ -32,8 +41,16 @@ macro_rules! functional {
 }
 
 fn rectifiable(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(promoted != DType::Bool, Runtime, "Boolean inputs not supported for relu");
-    crate::check!(!promoted.is_complex(), NotImplemented, "clamp is not supported for complex types");
+    crate::check!(
+        promoted != DType::Bool,
+        Runtime,
+        "Boolean inputs not supported for relu"
+    );
+    crate::check!(
+        !promoted.is_complex(),
+        NotImplemented,
+        "clamp is not supported for complex types"
+    );
     Ok(())
 }
 
@@ -72,9 +89,14 @@ pointwise! {
         grad x(g; x) = g.threshold_backward(x, threshold),
     }
 }
-functional!(threshold__, [NN], threshold, 2,
+functional!(
+    threshold__,
+    [NN],
+    threshold,
+    2,
     " Returns the elements of `input` where they exceed `threshold` and `value` elsewhere.",
-    "(Tensor input, Scalar threshold, Scalar value, bool inplace=False) -> Tensor");
+    "(Tensor input, Scalar threshold, Scalar value, bool inplace=False) -> Tensor"
+);
 op! {
     /// Sets the elements that do not exceed `threshold` to `value`.
     threshold_, in [TORCH, NN] {
@@ -84,8 +106,16 @@ op! {
 }
 
 fn holdable(_: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(promoted != DType::Bool, Runtime, "Bool inputs not supported for hardtanh");
-    crate::check!(!promoted.is_complex(), NotImplemented, "clamp is not supported for complex types");
+    crate::check!(
+        promoted != DType::Bool,
+        Runtime,
+        "Bool inputs not supported for hardtanh"
+    );
+    crate::check!(
+        !promoted.is_complex(),
+        NotImplemented,
+        "clamp is not supported for complex types"
+    );
     crate::check!(
         promoted.is_signed() || params.iter().all(|p| p.to_f64() >= 0.0),
         Runtime,
@@ -530,7 +560,11 @@ fn prelu_of(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         weight.ndim()
     );
     if weight.numel() == 1 {
-        return x.prelu_kernel(&if x.ndim() == 0 { weight.reshape(&[])? } else { weight.clone() });
+        return x.prelu_kernel(&if x.ndim() == 0 {
+            weight.reshape(&[])?
+        } else {
+            weight.clone()
+        });
     }
     crate::check!(x.ndim() > 0, Runtime, "Not allow zero-dim input tensor.");
     let channels = if x.ndim() > 1 { x.sizes()[1] } else { 1 };
@@ -578,12 +612,50 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &relu::DEF, &relu__::DEF, &_threshold_backward::DEF, &threshold::DEF, &threshold__::DEF, &threshold_::DEF,
-    &_hardtanh::DEF, &_hardtanh_backward::DEF, &hardtanh::DEF, &relu6::DEF, &_leaky_relu::DEF,
-    &_leaky_relu_backward::DEF, &leaky_relu::DEF, &_elu::DEF, &_elu_backward::DEF, &elu::DEF, &selu::DEF, &celu::DEF,
-    &_silu::DEF, &_silu_backward::DEF, &silu::DEF, &_mish::DEF, &_mish_backward::DEF, &mish::DEF, &softplus::DEF,
-    &_softplus_backward::DEF, &_gelu::DEF, &_gelu_backward::DEF, &_gelu_tanh::DEF, &_gelu_tanh_backward::DEF,
-    &gelu::DEF, &_hardsigmoid::DEF, &hardsigmoid::DEF, &_hardswish::DEF, &_hardswish_backward::DEF, &hardswish::DEF,
-    &logsigmoid::DEF, &softsign::DEF, &tanhshrink::DEF, &softshrink::DEF, &hardshrink::DEF, &_shrink_backward::DEF,
-    &_prelu::DEF, &_prelu_backward::DEF, &prelu::DEF, &glu::DEF,
+    &relu::DEF,
+    &relu__::DEF,
+    &_threshold_backward::DEF,
+    &threshold::DEF,
+    &threshold__::DEF,
+    &threshold_::DEF,
+    &_hardtanh::DEF,
+    &_hardtanh_backward::DEF,
+    &hardtanh::DEF,
+    &relu6::DEF,
+    &_leaky_relu::DEF,
+    &_leaky_relu_backward::DEF,
+    &leaky_relu::DEF,
+    &_elu::DEF,
+    &_elu_backward::DEF,
+    &elu::DEF,
+    &selu::DEF,
+    &celu::DEF,
+    &_silu::DEF,
+    &_silu_backward::DEF,
+    &silu::DEF,
+    &_mish::DEF,
+    &_mish_backward::DEF,
+    &mish::DEF,
+    &softplus::DEF,
+    &_softplus_backward::DEF,
+    &_gelu::DEF,
+    &_gelu_backward::DEF,
+    &_gelu_tanh::DEF,
+    &_gelu_tanh_backward::DEF,
+    &gelu::DEF,
+    &_hardsigmoid::DEF,
+    &hardsigmoid::DEF,
+    &_hardswish::DEF,
+    &_hardswish_backward::DEF,
+    &hardswish::DEF,
+    &logsigmoid::DEF,
+    &softsign::DEF,
+    &tanhshrink::DEF,
+    &softshrink::DEF,
+    &hardshrink::DEF,
+    &_shrink_backward::DEF,
+    &_prelu::DEF,
+    &_prelu_backward::DEF,
+    &prelu::DEF,
+    &glu::DEF,
 ];

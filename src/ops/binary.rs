@@ -26,7 +26,9 @@ fn check_alpha(promoted: DType, alpha: Scalar) -> Result<()> {
 }
 
 fn scalable(_: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
-    params.iter().try_for_each(|&alpha| check_alpha(promoted, alpha))
+    params
+        .iter()
+        .try_for_each(|&alpha| check_alpha(promoted, alpha))
 }
 
 fn subtractable(ins: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
@@ -351,12 +353,22 @@ op! {
 
 /// The dtype `float_power` computes in.
 fn double_of(ins: &[&Tensor]) -> DType {
-    if ins.iter().any(|t| t.dtype().is_complex()) { DType::C128 } else { DType::F64 }
+    if ins.iter().any(|t| t.dtype().is_complex()) {
+        DType::C128
+    } else {
+        DType::F64
+    }
 }
 
 fn float_power_of(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let wide = double_of(&[a, b]);
-    let widen = |t: &Tensor| if t.is_wrapped() { Ok(t.clone()) } else { t.to_dtype(wide) };
+    let widen = |t: &Tensor| {
+        if t.is_wrapped() {
+            Ok(t.clone())
+        } else {
+            t.to_dtype(wide)
+        }
+    };
     // One operand is a tensor of the wide dtype, which decides.
     widen(a)?.pow(&widen(b)?)
 }
@@ -454,7 +466,11 @@ fn one_dtype(ins: &[&Tensor], _: &[Scalar], _: DType) -> Result<()> {
         Runtime,
         "heaviside is not yet implemented for tensors with different dtypes."
     );
-    crate::check!(!ins[0].dtype().is_complex(), Runtime, "heaviside is not yet implemented for complex tensors.");
+    crate::check!(
+        !ins[0].dtype().is_complex(),
+        Runtime,
+        "heaviside is not yet implemented for complex tensors."
+    );
     Ok(())
 }
 
@@ -524,7 +540,8 @@ impl Tensor {
     }
     /// Adds into this tensor's memory without recording.
     pub fn add_assign(&self, other: &Tensor) -> Result<()> {
-        crate::autograd::no_grad(|| add::POINTWISE.call_in_place(&[self, other], &[Scalar::Int(1)])).map(|_| ())
+        crate::autograd::no_grad(|| add::POINTWISE.call_in_place(&[self, other], &[Scalar::Int(1)]))
+            .map(|_| ())
     }
     /// `self * x`.
     pub fn mul_scalar(&self, x: impl Into<Scalar>) -> Result<Tensor> {
@@ -541,8 +558,29 @@ impl Tensor {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &add::DEF, &sub::DEF, &rsub::DEF, &mul::DEF, &true_divide::DEF, &div__::DEF, &__rdiv__::DEF, &_div_trunc::DEF, &_div_floor::DEF,
-    &floor_divide::DEF, &remainder::DEF, &fmod::DEF, &_pow_constant::DEF, &_pow::DEF, &pow__::DEF, &float_power::DEF, &float_power_::DEF,
-    &atan2::DEF, &hypot::DEF, &logaddexp::DEF, &logaddexp2::DEF, &copysign::DEF, &heaviside::DEF,
-    &ldexp::DEF, &result_type::DEF,
+    &add::DEF,
+    &sub::DEF,
+    &rsub::DEF,
+    &mul::DEF,
+    &true_divide::DEF,
+    &div__::DEF,
+    &__rdiv__::DEF,
+    &_div_trunc::DEF,
+    &_div_floor::DEF,
+    &floor_divide::DEF,
+    &remainder::DEF,
+    &fmod::DEF,
+    &_pow_constant::DEF,
+    &_pow::DEF,
+    &pow__::DEF,
+    &float_power::DEF,
+    &float_power_::DEF,
+    &atan2::DEF,
+    &hypot::DEF,
+    &logaddexp::DEF,
+    &logaddexp2::DEF,
+    &copysign::DEF,
+    &heaviside::DEF,
+    &ldexp::DEF,
+    &result_type::DEF,
 ];

@@ -113,7 +113,11 @@ op! {
 }
 
 fn clampable(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(!promoted.is_complex(), NotImplemented, "clamp is not supported for complex types");
+    crate::check!(
+        !promoted.is_complex(),
+        NotImplemented,
+        "clamp is not supported for complex types"
+    );
     Ok(())
 }
 
@@ -171,14 +175,23 @@ impl Tensor {
             (Some(min), None) => self.clamp_min(min),
             (None, Some(max)) => self.clamp_max(max),
             (None, None) => {
-                crate::bail!(Runtime, "torch.clamp: At least one of 'min' or 'max' must not be None")
+                crate::bail!(
+                    Runtime,
+                    "torch.clamp: At least one of 'min' or 'max' must not be None"
+                )
             }
         }
     }
 }
 
 fn clamp_of(a: &crate::ops::args::Args) -> Result<Tensor> {
-    let bound = |i: usize| if a.given(i) { number(a, i).map(Some) } else { Ok(None) };
+    let bound = |i: usize| {
+        if a.given(i) {
+            number(a, i).map(Some)
+        } else {
+            Ok(None)
+        }
+    };
     a.tensor(0).clamp(bound(1)?.as_ref(), bound(2)?.as_ref())
 }
 
@@ -197,7 +210,11 @@ fn one_kind(ins: &[&Tensor], _: &[Scalar], _: DType) -> Result<()> {
         "\"lerp_kernel_scalar\" not implemented for '{}'",
         ins[0].dtype().scalar_name()
     );
-    for (name, t) in ["end", "weight"].iter().zip(&ins[1..]).filter(|(_, t)| !t.is_wrapped()) {
+    for (name, t) in ["end", "weight"]
+        .iter()
+        .zip(&ins[1..])
+        .filter(|(_, t)| !t.is_wrapped())
+    {
         crate::check!(
             t.dtype() == ins[0].dtype(),
             Runtime,
@@ -329,9 +346,21 @@ op! {
 /// Mantissas in [1/2, 1) and exponents.
 fn frexp_of(x: &Tensor) -> Result<(Tensor, Tensor)> {
     use crate::cpu::special::Parts;
-    crate::check!(x.dtype().is_floating(), Runtime, "torch.frexp() only supports floating-point dtypes");
+    crate::check!(
+        x.dtype().is_floating(),
+        Runtime,
+        "torch.frexp() only supports floating-point dtypes"
+    );
     x.need_cpu("frexp")?;
-    let wide = crate::autograd::no_grad(|| x.detach().to_dtype(if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 })?.contiguous())?;
+    let wide = crate::autograd::no_grad(|| {
+        x.detach()
+            .to_dtype(if x.dtype() == DType::F64 {
+                DType::F64
+            } else {
+                DType::F32
+            })?
+            .contiguous()
+    })?;
     let exponent = Tensor::empty(x.sizes(), DType::I32, x.device())?;
     let out = exponent.data_ptr() as *mut i32;
     let mantissa = Tensor::empty(x.sizes(), wide.dtype(), x.device())?;
@@ -347,7 +376,11 @@ fn frexp_of(x: &Tensor) -> Result<(Tensor, Tensor)> {
             }
         };
     }
-    if wide.dtype() == DType::F64 { of!(f64) } else { of!(f32) }
+    if wide.dtype() == DType::F64 {
+        of!(f64)
+    } else {
+        of!(f32)
+    }
     let mantissa = mantissa.to_dtype(x.dtype())?;
     if crate::autograd::needs_grad(&[x]) {
         let e = exponent.clone();
@@ -370,6 +403,19 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &_where::DEF, &r#where::DEF, &where__::DEF, &masked_fill::DEF, &fill__::DEF, &_clamp::DEF, &clamp_min::DEF, &clamp_max::DEF,
-    &clamp::DEF, &lerp::DEF, &addcmul::DEF, &addcdiv::DEF, &_nan_to_num::DEF, &nan_to_num::DEF, &frexp::DEF,
+    &_where::DEF,
+    &r#where::DEF,
+    &where__::DEF,
+    &masked_fill::DEF,
+    &fill__::DEF,
+    &_clamp::DEF,
+    &clamp_min::DEF,
+    &clamp_max::DEF,
+    &clamp::DEF,
+    &lerp::DEF,
+    &addcmul::DEF,
+    &addcdiv::DEF,
+    &_nan_to_num::DEF,
+    &nan_to_num::DEF,
+    &frexp::DEF,
 ];

@@ -62,7 +62,9 @@ fn constant_like(a: &Args, value: Option<Scalar>, at: usize) -> Result<Tensor> {
     let device = a.device(at + 2).unwrap_or(x.device());
     let format = a.memory_format(at + 5).unwrap_or(MemoryFormat::Preserve);
     let t = match format {
-        MemoryFormat::Preserve if !x.is_contiguous() => Tensor::empty_strided(x.sizes(), &x.dense_strides(), dtype, device)?,
+        MemoryFormat::Preserve if !x.is_contiguous() => {
+            Tensor::empty_strided(x.sizes(), &x.dense_strides(), dtype, device)?
+        }
         f => match crate::ops::copy::format_strides(x.sizes(), f)? {
             Some(s) => Tensor::empty_strided(x.sizes(), &s, dtype, device)?,
             None => Tensor::empty(x.sizes(), dtype, device)?,
@@ -198,7 +200,12 @@ fn strided(a: &Args, first: usize, o: Options) -> Result<Tensor> {
         shape::list(strides)
     );
     let s: shape::Strides = strides.iter().map(|&s| s as isize).collect();
-    o.finish(Tensor::empty_strided(&n, &s, o.dtype.unwrap_or_else(default_dtype), o.device)?)
+    o.finish(Tensor::empty_strided(
+        &n,
+        &s,
+        o.dtype.unwrap_or_else(default_dtype),
+        o.device,
+    )?)
 }
 
 /// Uninitialised, with the axes in memory in the given order, outermost first.
@@ -223,12 +230,21 @@ fn permuted(a: &Args) -> Result<Tensor> {
              currently supported; file an issue if you want it.",
             sizes.len() as i64 - 1
         );
-        crate::check!(!std::mem::replace(&mut seen[d as usize], true), Runtime, "Duplicate dim not allowed");
+        crate::check!(
+            !std::mem::replace(&mut seen[d as usize], true),
+            Runtime,
+            "Duplicate dim not allowed"
+        );
         strides[d as usize] = step;
         step = step.wrapping_mul(sizes[d as usize].max(1) as isize);
     }
     let o = Options::at(a, 2);
-    o.finish(Tensor::empty_strided(&sizes, &strides, o.dtype.unwrap_or_else(default_dtype), o.device)?)
+    o.finish(Tensor::empty_strided(
+        &sizes,
+        &strides,
+        o.dtype.unwrap_or_else(default_dtype),
+        o.device,
+    )?)
 }
 
 op! {
@@ -293,7 +309,20 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &zeros::DEF, &ones::DEF, &empty::DEF, &full::DEF, &zeros_like::DEF, &ones_like::DEF, &empty_like::DEF,
-    &full_like::DEF, &empty_strided::DEF, &empty_permuted::DEF, &scalar_tensor::DEF, &new_zeros::DEF, &new_ones::DEF,
-    &new_empty::DEF, &new_full::DEF, &new_empty_strided::DEF,
+    &zeros::DEF,
+    &ones::DEF,
+    &empty::DEF,
+    &full::DEF,
+    &zeros_like::DEF,
+    &ones_like::DEF,
+    &empty_like::DEF,
+    &full_like::DEF,
+    &empty_strided::DEF,
+    &empty_permuted::DEF,
+    &scalar_tensor::DEF,
+    &new_zeros::DEF,
+    &new_ones::DEF,
+    &new_empty::DEF,
+    &new_full::DEF,
+    &new_empty_strided::DEF,
 ];

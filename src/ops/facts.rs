@@ -10,7 +10,11 @@ use crate::tensor::Tensor;
 
 /// The axis a caller names; a tensor without axes has none to ask about.
 fn axis(t: &Tensor, dim: i64) -> Result<usize> {
-    crate::check!(t.ndim() > 0, Index, "Dimension specified as {dim} but tensor has no dimensions");
+    crate::check!(
+        t.ndim() > 0,
+        Index,
+        "Dimension specified as {dim} but tensor has no dimensions"
+    );
     shape::wrap_dim(dim, t.ndim())
 }
 
@@ -18,13 +22,16 @@ fn axis(t: &Tensor, dim: i64) -> Result<usize> {
 pub fn is_in_format(t: &Tensor, format: MemoryFormat) -> bool {
     match format_strides(t.sizes(), format) {
         Ok(None) => t.is_contiguous(),
-        Ok(Some(want)) => t.numel() == 0 || (0..t.ndim()).all(|d| t.sizes()[d] == 1 || t.strides()[d] == want[d]),
+        Ok(Some(want)) => {
+            t.numel() == 0 || (0..t.ndim()).all(|d| t.sizes()[d] == 1 || t.strides()[d] == want[d])
+        }
         Err(_) => false,
     }
 }
 
 fn cast(a: &Args, dtype: DType) -> Result<Tensor> {
-    a.tensor(0).to_options(Some(dtype), None, false, a.memory_format(1))
+    a.tensor(0)
+        .to_options(Some(dtype), None, false, a.memory_format(1))
 }
 
 /// Axes from the outermost in memory to the innermost.

@@ -51,7 +51,9 @@ impl Norm {
     fn scale(self, direction: Direction, n: usize) -> f64 {
         match (self, direction) {
             (Norm::Ortho, _) => 1.0 / (n as f64).sqrt(),
-            (Norm::Forward, Direction::Forward) | (Norm::Backward, Direction::Inverse) => 1.0 / n as f64,
+            (Norm::Forward, Direction::Forward) | (Norm::Backward, Direction::Inverse) => {
+                1.0 / n as f64
+            }
             _ => 1.0,
         }
     }
@@ -62,7 +64,11 @@ fn transform(x: &Tensor, dims: &[usize], direction: Direction, scale: f64) -> Re
     let out = autograd::no_grad(|| transform_data(&x.detach(), dims, direction, scale))?;
     if autograd::needs_grad(&[x]) {
         let dims: SmallVec<[usize; 5]> = SmallVec::from_slice(dims);
-        let back = if direction == Direction::Forward { Direction::Inverse } else { Direction::Forward };
+        let back = if direction == Direction::Forward {
+            Direction::Inverse
+        } else {
+            Direction::Forward
+        };
         record_stateless("FftC2CBackward0", &[x], &[&out], move |g| {
             grads([Some(transform(&g.get(0)?, &dims, back, scale)?)])
         });
@@ -86,12 +92,19 @@ fn transform_data(x: &Tensor, dims: &[usize], direction: Direction, scale: f64) 
             ($R:ty) => {{
                 // SAFETY: `rows` is a fresh contiguous copy that nothing else refers to.
                 let data = unsafe {
-                    std::slice::from_raw_parts_mut(rows.data_ptr() as *mut Complex<$R>, rows.numel())
+                    std::slice::from_raw_parts_mut(
+                        rows.data_ptr() as *mut Complex<$R>,
+                        rows.numel(),
+                    )
                 };
                 transform_rows(data, n, direction == Direction::Forward, scale as $R);
             }};
         }
-        if rows.dtype() == DType::C128 { run!(f64) } else { run!(f32) }
+        if rows.dtype() == DType::C128 {
+            run!(f64)
+        } else {
+            run!(f32)
+        }
         now = rows.transpose(d as i64, last)?;
     }
     now.contiguous()
@@ -99,7 +112,11 @@ fn transform_data(x: &Tensor, dims: &[usize], direction: Direction, scale: f64) 
 
 /// The input in a dtype that can be transformed: integers become floats.
 fn promoted(x: &Tensor, complex: bool) -> Result<Tensor> {
-    let dtype = if x.dtype().is_integral() { default_dtype() } else { x.dtype() };
+    let dtype = if x.dtype().is_integral() {
+        default_dtype()
+    } else {
+        x.dtype()
+    };
     crate::check!(
         dtype.compute() == dtype,
         Runtime,
@@ -111,7 +128,11 @@ fn promoted(x: &Tensor, complex: bool) -> Result<Tensor> {
 
 /// Cuts or fills with zeros an axis to `n` elements.
 fn resized(x: &Tensor, d: usize, n: i64) -> Result<Tensor> {
-    crate::check!(n >= 1, Runtime, "Invalid number of data points ({n}) specified");
+    crate::check!(
+        n >= 1,
+        Runtime,
+        "Invalid number of data points ({n}) specified"
+    );
     let have = x.sizes()[d] as i64;
     if n == have {
         return Ok(x.clone());
@@ -154,16 +175,29 @@ fn axes(x: &Tensor, s: Option<&[i64]>, dim: Option<&[i64]>) -> Result<Vec<(usize
             "When given, dim and shape arguments must have the same length"
         );
     }
-    Ok(dims.iter().enumerate().map(|(i, &d)| (d, s.map_or(-1, |s| s[i]))).collect())
+    Ok(dims
+        .iter()
+        .enumerate()
+        .map(|(i, &d)| (d, s.map_or(-1, |s| s[i])))
+        .collect())
 }
 
 fn axis(x: &Tensor, d: i64) -> Result<usize> {
-    crate::check!(x.ndim() > 0, Index, "Dimension specified as {d} but tensor has no dimensions");
+    crate::check!(
+        x.ndim() > 0,
+        Index,
+        "Dimension specified as {d} but tensor has no dimensions"
+    );
     shape::wrap_dim(d, x.ndim())
 }
 
 /// The transform of complex input along axes of the given lengths.
-fn complex_fft(x: &Tensor, axes: &[(usize, i64)], direction: Direction, norm: Norm) -> Result<Tensor> {
+fn complex_fft(
+    x: &Tensor,
+    axes: &[(usize, i64)],
+    direction: Direction,
+    norm: Norm,
+) -> Result<Tensor> {
     let mut x = promoted(x, true)?;
     for &(d, n) in axes {
         x = resized(&x, d, if n == -1 { x.sizes()[d] as i64 } else { n })?;
@@ -174,27 +208,49 @@ fn complex_fft(x: &Tensor, axes: &[(usize, i64)], direction: Direction, norm: No
 }
 
 /// The half of the spectrum of real input that determines the other.
-fn real_fft(x: &Tensor, axes: &[(usize, i64)], direction: Direction, norm: Norm, op: &str) -> Result<Tensor> {
+fn real_fft(
+    x: &Tensor,
+    axes: &[(usize, i64)],
+    direction: Direction,
+    norm: Norm,
+    op: &str,
+) -> Result<Tensor> {
     crate::check!(
         !x.dtype().is_complex(),
         Runtime,
         "{op} expects a real input tensor, but got {}",
         x.dtype().scalar_name()
     );
-    let Some(&(last, _)) = axes.last() else { crate::bail!(Runtime, "{op} must transform at least one axis") };
+    let Some(&(last, _)) = axes.last() else {
+        crate::bail!(Runtime, "{op} must transform at least one axis")
+    };
     let full = complex_fft(x, axes, direction, norm)?;
     let n = full.sizes()[last] as i64;
     full.narrow(last as i64, 0, n / 2 + 1)?.contiguous()
 }
 
 /// Real output of a spectrum of which one half is given.
-fn to_real(x: &Tensor, axes: &[(usize, i64)], direction: Direction, norm: Norm, op: &str) -> Result<Tensor> {
+fn to_real(
+    x: &Tensor,
+    axes: &[(usize, i64)],
+    direction: Direction,
+    norm: Norm,
+    op: &str,
+) -> Result<Tensor> {
     let Some((&(last, n), others)) = axes.split_last() else {
         crate::bail!(Runtime, "{op} must transform at least one axis")
     };
     let x = promoted(x, true)?;
-    let n = if n == -1 { 2 * (x.sizes()[last] as i64 - 1) } else { n };
-    crate::check!(n >= 1, Runtime, "Invalid number of data points ({n}) specified");
+    let n = if n == -1 {
+        2 * (x.sizes()[last] as i64 - 1)
+    } else {
+        n
+    };
+    crate::check!(
+        n >= 1,
+        Runtime,
+        "Invalid number of data points ({n}) specified"
+    );
     let mut half = resized(&x, last, n / 2 + 1)?;
     for &(d, n) in others {
         half = resized(&half, d, if n == -1 { half.sizes()[d] as i64 } else { n })?;
@@ -205,7 +261,9 @@ fn to_real(x: &Tensor, axes: &[(usize, i64)], direction: Direction, norm: Norm, 
     // The rest of the spectrum mirrors the elements 1 to (n - 1) / 2.
     let mirrored = half.narrow(last as i64, 1, (n - 1) / 2)?.conj()?;
     let full = cat(&[half, flip(&mirrored, &[last as i64])?], last as i64)?;
-    transform(&full, &[last], direction, 1.0)?.real()?.contiguous()
+    transform(&full, &[last], direction, 1.0)?
+        .real()?
+        .contiguous()
 }
 
 /// Arguments of the one-dimensional functions: (input, n, dim, norm).
@@ -214,7 +272,11 @@ fn one(a: &Args) -> Result<(Tensor, Vec<(usize, i64)>, Norm)> {
     let d = axis(&x, a.int(2))?;
     let n = match a.opt_int(1) {
         Some(n) => {
-            crate::check!(n >= 1, Runtime, "Invalid number of data points ({n}) specified");
+            crate::check!(
+                n >= 1,
+                Runtime,
+                "Invalid number of data points ({n}) specified"
+            );
             n
         }
         None => -1,
@@ -234,12 +296,18 @@ fn frequencies(a: &Args, half: bool) -> Result<Tensor> {
     let (n, d) = (a.int(0), a.float(1));
     let name = if half { "rfftfreq" } else { "fftfreq" };
     let dtype = a.dtype(2).unwrap_or(default_dtype());
-    crate::check!(dtype.is_floating(), Runtime, "{name} requires a floating point or complex dtype");
+    crate::check!(
+        dtype.is_floating(),
+        Runtime,
+        "{name} requires a floating point or complex dtype"
+    );
     crate::check!(n >= 0, Runtime, "{name}: n must not be negative, got {n}");
     let bins: Vec<f64> = if half {
         (0..n / 2 + 1).map(|k| k as f64 / (n as f64 * d)).collect()
     } else {
-        (0..n).map(|k| (if k < (n + 1) / 2 { k } else { k - n }) as f64 / (n as f64 * d)).collect()
+        (0..n)
+            .map(|k| (if k < (n + 1) / 2 { k } else { k - n }) as f64 / (n as f64 * d))
+            .collect()
     };
     Options::at(a, 2).finish(Tensor::from_slice(&bins)?.to_dtype(dtype)?)
 }
@@ -257,7 +325,10 @@ fn rotated(x: &Tensor, dims: Option<&[i64]>, count: fn(usize) -> usize) -> Resul
         }
         let n = x.sizes()[d];
         let (k, dim) = (count(n) as i64, d as i64);
-        x = cat(&[x.narrow(dim, k, n as i64 - k)?, x.narrow(dim, 0, k)?], dim)?;
+        x = cat(
+            &[x.narrow(dim, k, n as i64 - k)?, x.narrow(dim, 0, k)?],
+            dim,
+        )?;
     }
     Ok(x)
 }

@@ -12,7 +12,12 @@ use num_complex::Complex;
 use std::f64::consts::PI;
 
 /// A 1-d tensor of `n` values.
-fn generate(n: usize, dtype: DType, o: &Options, value: impl Fn(usize) -> Scalar) -> Result<Tensor> {
+fn generate(
+    n: usize,
+    dtype: DType,
+    o: &Options,
+    value: impl Fn(usize) -> Scalar,
+) -> Result<Tensor> {
     let t = Tensor::empty(&[n], dtype, Device::Cpu)?;
     crate::dispatch!(dtype, T => {
         let p = t.data_ptr() as *mut T;
@@ -37,7 +42,11 @@ fn need_real(op: &str, dtype: DType) -> Result<()> {
 /// Checks a range's bounds against its step.
 fn check_range(s: f64, e: f64, d: f64) -> Result<()> {
     crate::check!(d > 0.0 || d < 0.0, Runtime, "step must be nonzero");
-    crate::check!(s.is_finite() && e.is_finite(), Runtime, "unsupported range: {s} -> {e}");
+    crate::check!(
+        s.is_finite() && e.is_finite(),
+        Runtime,
+        "unsupported range: {s} -> {e}"
+    );
     crate::check!(
         (d > 0.0 && e >= s) || (d < 0.0 && e <= s),
         Runtime,
@@ -47,7 +56,11 @@ fn check_range(s: f64, e: f64, d: f64) -> Result<()> {
 }
 
 fn count(n: f64) -> Result<usize> {
-    crate::check!(n >= 0.0 && n < 9.0e18, Runtime, "invalid size, possible overflow?");
+    crate::check!(
+        n >= 0.0 && n < 9.0e18,
+        Runtime,
+        "invalid size, possible overflow?"
+    );
     Ok(n as usize)
 }
 
@@ -55,7 +68,9 @@ fn count(n: f64) -> Result<usize> {
 fn steps(n: usize, dtype: DType, o: &Options, start: Scalar, step: Scalar) -> Result<Tensor> {
     if dtype.is_integer() {
         let (s, d) = (start.to_i64(), step.to_i64());
-        return generate(n, dtype, o, |i| Scalar::Int(s.wrapping_add(d.wrapping_mul(i as i64))));
+        return generate(n, dtype, o, |i| {
+            Scalar::Int(s.wrapping_add(d.wrapping_mul(i as i64)))
+        });
     }
     let (s, d) = (start.to_f64(), step.to_f64());
     generate(n, dtype, o, |i| Scalar::Float(s + d * i as f64))
@@ -63,14 +78,22 @@ fn steps(n: usize, dtype: DType, o: &Options, start: Scalar, step: Scalar) -> Re
 
 fn arange(start: Scalar, end: Scalar, step: Scalar, o: Options) -> Result<Tensor> {
     let integral = [start, end, step].iter().all(|s| s.is_integral());
-    let dtype = o.dtype.unwrap_or(if integral { DType::I64 } else { default_dtype() });
+    let dtype = o.dtype.unwrap_or(if integral {
+        DType::I64
+    } else {
+        default_dtype()
+    });
     need_real("arange_cpu", dtype)?;
     check_range(start.to_f64(), end.to_f64(), step.to_f64())?;
     if dtype.is_integer() {
         crate::check!(step.to_i64() != 0, Value, "step must be nonzero");
     }
     let n = if dtype == DType::I64 {
-        let (s, e, d) = (start.to_i64() as i128, end.to_i64() as i128, step.to_i64() as i128);
+        let (s, e, d) = (
+            start.to_i64() as i128,
+            end.to_i64() as i128,
+            step.to_i64() as i128,
+        );
         let span = if d > 0 { e - s } else { s - e };
         count(span.max(0).unsigned_abs().div_ceil(d.unsigned_abs()) as f64)?
     } else {
@@ -98,17 +121,35 @@ struct Span {
 fn span(op: &str, start: Scalar, end: Scalar, n: i64, o: &Options) -> Result<Span> {
     crate::check!(n >= 0, Runtime, "number of steps must be non-negative");
     let complex = start.is_complex() || end.is_complex();
-    let natural = if complex { default_dtype().to_complex() } else { default_dtype() };
+    let natural = if complex {
+        default_dtype().to_complex()
+    } else {
+        default_dtype()
+    };
     let dtype = o.dtype.unwrap_or(natural);
     crate::check!(
         !complex || dtype.is_complex(),
         Runtime,
         "torch.{op}(): inferred dtype {} can't be safely cast to passed dtype {}",
-        if natural == DType::C128 { "c10::complex<double>" } else { "c10::complex<float>" },
+        if natural == DType::C128 {
+            "c10::complex<double>"
+        } else {
+            "c10::complex<float>"
+        },
         dtype.scalar_name()
     );
-    crate::check!(dtype != DType::Bool, NotImplemented, "\"{op}_cpu\" not implemented for '{}'", dtype.scalar_name());
-    Ok(Span { dtype, start: start.to_complex(), end: end.to_complex(), n: n as usize })
+    crate::check!(
+        dtype != DType::Bool,
+        NotImplemented,
+        "\"{op}_cpu\" not implemented for '{}'",
+        dtype.scalar_name()
+    );
+    Ok(Span {
+        dtype,
+        start: start.to_complex(),
+        end: end.to_complex(),
+        n: n as usize,
+    })
 }
 
 impl Span {
@@ -118,10 +159,18 @@ impl Span {
             return self.start;
         }
         let step = (self.end - self.start) / (self.n as f64 - 1.0);
-        if i < self.n / 2 { self.start + step * i as f64 } else { self.end - step * (self.n - i - 1) as f64 }
+        if i < self.n / 2 {
+            self.start + step * i as f64
+        } else {
+            self.end - step * (self.n - i - 1) as f64
+        }
     }
     fn scalar(&self, v: Complex<f64>) -> Scalar {
-        if self.dtype.is_complex() { Scalar::Complex(v.re, v.im) } else { Scalar::Float(v.re) }
+        if self.dtype.is_complex() {
+            Scalar::Complex(v.re, v.im)
+        } else {
+            Scalar::Float(v.re)
+        }
     }
 }
 
@@ -144,7 +193,9 @@ fn logspace(start: Scalar, end: Scalar, n: i64, base: f64, o: Options) -> Result
 
 /// End points given as tensors.
 fn end_point(op: &str, a: &Args, i: usize) -> Result<Scalar> {
-    let Some(t) = a.opt_tensor(i) else { return Ok(a.scalar(i)) };
+    let Some(t) = a.opt_tensor(i) else {
+        return Ok(a.scalar(i));
+    };
     let ndim = |k: usize| a.opt_tensor(k).map_or(0, |t| t.ndim());
     crate::check!(
         t.ndim() == 0,
@@ -160,13 +211,23 @@ fn end_point(op: &str, a: &Args, i: usize) -> Result<Scalar> {
 fn eye(n: i64, m: i64, o: Options) -> Result<Tensor> {
     crate::check!(n >= 0, Runtime, "n must be greater or equal to 0, got {n}");
     crate::check!(m >= 0, Runtime, "m must be greater or equal to 0, got {m}");
-    let t = Tensor::zeros(&[n as usize, m as usize], o.dtype.unwrap_or_else(default_dtype), o.device)?;
+    let t = Tensor::zeros(
+        &[n as usize, m as usize],
+        o.dtype.unwrap_or_else(default_dtype),
+        o.device,
+    )?;
     crate::autograd::no_grad(|| t.diagonal(0, 0, 1)?.fill(Scalar::Int(1)))?;
     o.finish(t)
 }
 
 /// A window of `n` values: `f(position, length - 1)`, a periodic one without the last of a longer symmetric one.
-fn window(op: &str, n: i64, periodic: bool, o: Options, f: impl Fn(f64, f64) -> f64) -> Result<Tensor> {
+fn window(
+    op: &str,
+    n: i64,
+    periodic: bool,
+    o: Options,
+    f: impl Fn(f64, f64) -> f64,
+) -> Result<Tensor> {
     let dtype = o.dtype.unwrap_or_else(default_dtype);
     crate::check!(
         dtype.is_floating() || dtype.is_complex(),
@@ -177,7 +238,11 @@ fn window(op: &str, n: i64, periodic: bool, o: Options, f: impl Fn(f64, f64) -> 
         o.requires_grad
     );
     need_real("arange_cpu", dtype)?;
-    crate::check!(n >= 0, Runtime, "{op} requires non-negative window_length, got window_length={n}");
+    crate::check!(
+        n >= 0,
+        Runtime,
+        "{op} requires non-negative window_length, got window_length={n}"
+    );
     if n == 1 {
         return generate(1, dtype, &o, |_| Scalar::Float(1.0));
     }
@@ -187,16 +252,28 @@ fn window(op: &str, n: i64, periodic: bool, o: Options, f: impl Fn(f64, f64) -> 
 
 /// Powers of the elements of a vector, one column each.
 fn vander(x: &Tensor, n: Option<i64>, increasing: bool) -> Result<Tensor> {
-    crate::check!(x.ndim() == 1, Runtime, "x must be a one-dimensional tensor.");
+    crate::check!(
+        x.ndim() == 1,
+        Runtime,
+        "x must be a one-dimensional tensor."
+    );
     let n = n.unwrap_or(x.numel() as i64);
     crate::check!(n >= 0, Runtime, "N must be non-negative.");
-    let x = if x.dtype().is_integral() { x.to_dtype(DType::I64)? } else { x.clone() };
+    let x = if x.dtype().is_integral() {
+        x.to_dtype(DType::I64)?
+    } else {
+        x.clone()
+    };
     if n == 0 {
         return Tensor::empty(&[x.numel(), 0], x.dtype(), x.device());
     }
     let mut columns = vec![Tensor::full(x.sizes(), 1i64, x.dtype(), x.device())?];
     for i in 1..n as usize {
-        columns.push(if i == 1 { x.clone() } else { columns[i - 1].mul(&x)? });
+        columns.push(if i == 1 {
+            x.clone()
+        } else {
+            columns[i - 1].mul(&x)?
+        });
     }
     if !increasing {
         columns.reverse();

@@ -31,7 +31,11 @@ fn triangle(x: &Tensor, k: i64, half: Half) -> Result<Tensor> {
         Half::Lower => ("tril", "TrilBackward0"),
         Half::Upper => ("triu", "TriuBackward0"),
     };
-    crate::check!(x.ndim() >= 2, Runtime, "{op}: input tensor must have at least 2 dimensions");
+    crate::check!(
+        x.ndim() >= 2,
+        Runtime,
+        "{op}: input tensor must have at least 2 dimensions"
+    );
     x.need_cpu(op)?;
     let source = autograd::no_grad(|| x.detach().contiguous())?;
     let out = Tensor::empty(x.sizes(), x.dtype(), x.device())?;
@@ -39,26 +43,36 @@ fn triangle(x: &Tensor, k: i64, half: Half) -> Result<Tensor> {
     let item = x.dtype().size();
     if x.numel() > 0 {
         let (s, d) = (SendPtr(source.data_ptr()), SendPtr(out.data_ptr()));
-        crate::cpu::parallel::for_range(x.numel() / columns, (1 << 14) / columns.max(1) + 1, move |from, to| {
-            for row in from..to {
-                let (first, end) = kept(half, row % rows, k, columns);
-                let at = row * columns * item;
-                // SAFETY: every row writes its own `columns` elements of a contiguous result and reads the same ones.
-                unsafe {
-                    let (s, d) = (s.get().add(at), d.get().add(at));
-                    std::ptr::write_bytes(d, 0, first * item);
-                    std::ptr::copy_nonoverlapping(
-                        s.add(first * item),
-                        d.add(first * item),
-                        end.saturating_sub(first) * item,
-                    );
-                    std::ptr::write_bytes(d.add(end.max(first) * item), 0, (columns - end.max(first)) * item);
+        crate::cpu::parallel::for_range(
+            x.numel() / columns,
+            (1 << 14) / columns.max(1) + 1,
+            move |from, to| {
+                for row in from..to {
+                    let (first, end) = kept(half, row % rows, k, columns);
+                    let at = row * columns * item;
+                    // SAFETY: every row writes its own `columns` elements of a contiguous result and reads the same ones.
+                    unsafe {
+                        let (s, d) = (s.get().add(at), d.get().add(at));
+                        std::ptr::write_bytes(d, 0, first * item);
+                        std::ptr::copy_nonoverlapping(
+                            s.add(first * item),
+                            d.add(first * item),
+                            end.saturating_sub(first) * item,
+                        );
+                        std::ptr::write_bytes(
+                            d.add(end.max(first) * item),
+                            0,
+                            (columns - end.max(first)) * item,
+                        );
+                    }
                 }
-            }
-        });
+            },
+        );
     }
     if autograd::needs_grad(&[x]) {
-        record_stateless(node, &[x], &[&out], move |g| grads([Some(triangle(&g.get(0)?, k, half)?)]));
+        record_stateless(node, &[x], &[&out], move |g| {
+            grads([Some(triangle(&g.get(0)?, k, half)?)])
+        });
     }
     Ok(out)
 }
@@ -66,7 +80,11 @@ fn triangle(x: &Tensor, k: i64, half: Half) -> Result<Tensor> {
 /// Rows and columns of a triangle's elements.
 fn indices(op: &str, half: Half, rows: i64, columns: i64, k: i64, o: Options) -> Result<Tensor> {
     crate::check!(rows >= 0, Runtime, "row must be non-negative, got{rows}");
-    crate::check!(columns >= 0, Runtime, "col must be non-negative, got{columns}");
+    crate::check!(
+        columns >= 0,
+        Runtime,
+        "col must be non-negative, got{columns}"
+    );
     let dtype = o.dtype.unwrap_or(DType::I64);
     crate::check!(
         matches!(dtype, DType::I64 | DType::I32),
@@ -84,21 +102,41 @@ fn indices(op: &str, half: Half, rows: i64, columns: i64, k: i64, o: Options) ->
     }
     let n = at_row.len();
     at_row.extend(at_column);
-    o.finish(Tensor::from_slice_shaped(&at_row, &[2, n])?.to_dtype(dtype)?.to_device(o.device)?)
+    o.finish(
+        Tensor::from_slice_shaped(&at_row, &[2, n])?
+            .to_dtype(dtype)?
+            .to_device(o.device)?,
+    )
 }
 
 /// Zeros with the last axis of `x` along a diagonal of two new axes.
 fn embed(x: &Tensor, offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
     let ndim = x.ndim() + 1;
     let (a, b) = (shape::wrap_dim(dim1, ndim)?, shape::wrap_dim(dim2, ndim)?);
-    crate::check!(a != b, Runtime, "diagonal dimensions cannot be identical {dim1}, {dim2}");
-    crate::check!(x.ndim() > 0, Index, "Dimension out of range (expected to be in range of [-1, 0], but got {dim1})");
+    crate::check!(
+        a != b,
+        Runtime,
+        "diagonal dimensions cannot be identical {dim1}, {dim2}"
+    );
+    crate::check!(
+        x.ndim() > 0,
+        Index,
+        "Dimension out of range (expected to be in range of [-1, 0], but got {dim1})"
+    );
     let last = x.ndim() - 1;
     let side = x.sizes()[last].saturating_add(offset.unsigned_abs() as usize);
     let mut lead = x.sizes()[..last].iter();
-    let sizes: Sizes =
-        (0..ndim).map(|d| if d == a || d == b { side } else { lead.next().copied().unwrap_or(1) }).collect();
-    let out = autograd::no_grad(|| diagonal_backward(&x.detach(), &sizes, offset, a as i64, b as i64))?;
+    let sizes: Sizes = (0..ndim)
+        .map(|d| {
+            if d == a || d == b {
+                side
+            } else {
+                lead.next().copied().unwrap_or(1)
+            }
+        })
+        .collect();
+    let out =
+        autograd::no_grad(|| diagonal_backward(&x.detach(), &sizes, offset, a as i64, b as i64))?;
     if autograd::needs_grad(&[x]) {
         record_stateless("DiagEmbedBackward0", &[x], &[&out], move |g| {
             grads([Some(g.get(0)?.diagonal(offset, a as i64, b as i64)?)])
@@ -110,7 +148,9 @@ fn embed(x: &Tensor, offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
 fn diag(x: &Tensor, k: i64) -> Result<Tensor> {
     match x.ndim() {
         1 => embed(x, k, 0, 1),
-        2 => x.diagonal(k, 0, 1)?.clone_recorded(super::args::MemoryFormat::Contiguous),
+        2 => x
+            .diagonal(k, 0, 1)?
+            .clone_recorded(super::args::MemoryFormat::Contiguous),
         n => crate::bail!(Runtime, "diag(): Supports 1D or 2D tensors. Got {n}D"),
     }
 }
@@ -161,8 +201,11 @@ fn scatter_strided(
     let out = autograd::no_grad(|| own(&scatter(NAME, flat, src, part.clone())?))?.data_alias();
     if autograd::needs_grad(&[x, src]) {
         let (room, src_sizes): (usize, Sizes) = (flat.numel(), SmallVec::from_slice(src.sizes()));
-        let (sizes, strides, start): (Sizes, Strides, isize) =
-            (SmallVec::from_slice(out.sizes()), SmallVec::from_slice(out.strides()), out.offset() as isize);
+        let (sizes, strides, start): (Sizes, Strides, isize) = (
+            SmallVec::from_slice(out.sizes()),
+            SmallVec::from_slice(out.strides()),
+            out.offset() as isize,
+        );
         record_stateless(NAME, &[x, src], &[&out], move |g: &Grads| {
             let whole = as_strided_backward(&g.get(0)?, &[room], &[1], &sizes, &strides, start)?;
             let to_x = g.when(0, || {
@@ -181,7 +224,11 @@ fn fill_diagonal(x: &Tensor, value: Scalar, wrap: bool) -> Result<Tensor> {
     crate::check!(x.ndim() >= 2, Runtime, "dimensions must larger than 1");
     let (rows, columns) = (x.sizes()[0], x.sizes()[1]);
     if x.ndim() > 2 {
-        crate::check!(x.sizes().iter().all(|&n| n == rows), Runtime, "all dimensions of input must be of equal length");
+        crate::check!(
+            x.sizes().iter().all(|&n| n == rows),
+            Runtime,
+            "all dimensions of input must be of equal length"
+        );
     }
     let step: isize = x.strides().iter().sum();
     let len = x.sizes().iter().copied().min().unwrap_or(0);
@@ -193,7 +240,8 @@ fn fill_diagonal(x: &Tensor, value: Scalar, wrap: bool) -> Result<Tensor> {
         let mut first = columns + 1;
         while first < rows {
             let n = columns.min(rows - first);
-            x.as_strided_at(&[n], &[step], x.strides()[0] * first as isize)?.fill_(value)?;
+            x.as_strided_at(&[n], &[step], x.strides()[0] * first as isize)?
+                .fill_(value)?;
             first += columns + 1;
         }
     }

@@ -26,7 +26,11 @@ pointwise! {
 }
 
 fn positivable(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(promoted != DType::Bool, Runtime, "The `+` operator, on a bool tensor is not supported.");
+    crate::check!(
+        promoted != DType::Bool,
+        Runtime,
+        "The `+` operator, on a bool tensor is not supported."
+    );
     Ok(())
 }
 
@@ -105,7 +109,11 @@ pointwise! {
 }
 
 fn real_signbit(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(!promoted.is_complex(), NotImplemented, "signbit is not implemented for complex tensors.");
+    crate::check!(
+        !promoted.is_complex(),
+        NotImplemented,
+        "signbit is not implemented for complex tensors."
+    );
     Ok(())
 }
 
@@ -121,7 +129,11 @@ pointwise! {
 macro_rules! real_only {
     ($check:ident, $name:literal) => {
         fn $check(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-            crate::check!(!promoted.is_complex(), NotImplemented, concat!($name, " is not supported for complex inputs"));
+            crate::check!(
+                !promoted.is_complex(),
+                NotImplemented,
+                concat!($name, " is not supported for complex inputs")
+            );
             Ok(())
         }
     };
@@ -129,7 +141,11 @@ macro_rules! real_only {
 macro_rules! real_angles {
     ($check:ident, $name:literal) => {
         fn $check(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-            crate::check!(!promoted.is_complex(), Runtime, concat!($name, " is not supported for complex tensors."));
+            crate::check!(
+                !promoted.is_complex(),
+                Runtime,
+                concat!($name, " is not supported for complex tensors.")
+            );
             Ok(())
         }
     };
@@ -250,7 +266,11 @@ pointwise! {
 }
 
 fn real_isposinf(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(!promoted.is_complex(), Runtime, "isposinf does not support complex inputs.");
+    crate::check!(
+        !promoted.is_complex(),
+        Runtime,
+        "isposinf does not support complex inputs."
+    );
     Ok(())
 }
 
@@ -264,7 +284,11 @@ pointwise! {
 }
 
 fn real_isneginf(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(!promoted.is_complex(), Runtime, "isneginf does not support complex inputs.");
+    crate::check!(
+        !promoted.is_complex(),
+        Runtime,
+        "isneginf does not support complex inputs."
+    );
     Ok(())
 }
 
@@ -306,7 +330,24 @@ pointwise! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &neg::DEF, &positive::DEF, &abs::DEF, &square::DEF, &sign::DEF, &sgn::DEF, &signbit::DEF, &floor::DEF, &ceil::DEF,
-    &trunc::DEF, &frac::DEF, &round::DEF, &isnan::DEF, &isfinite::DEF, &isinf::DEF, &isposinf::DEF, &isneginf::DEF,
-    &isreal::DEF, &deg2rad::DEF, &rad2deg::DEF,
+    &neg::DEF,
+    &positive::DEF,
+    &abs::DEF,
+    &square::DEF,
+    &sign::DEF,
+    &sgn::DEF,
+    &signbit::DEF,
+    &floor::DEF,
+    &ceil::DEF,
+    &trunc::DEF,
+    &frac::DEF,
+    &round::DEF,
+    &isnan::DEF,
+    &isfinite::DEF,
+    &isinf::DEF,
+    &isposinf::DEF,
+    &isneginf::DEF,
+    &isreal::DEF,
+    &deg2rad::DEF,
+    &rad2deg::DEF,
 ];
