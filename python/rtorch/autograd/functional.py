@@ -98,11 +98,11 @@ def _vectors(v, like, was_tuple, name):
     if v is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(
-                "The vector v can only be None if the input to the user-provided function is a single Tensor with a single "
-                "element."
+                "The vector v can only be None if the input to the user-provided function is a single Tensor with a "
+                "single element."
                 if name == "input"
-                else "The vector v can only be None if the user-provided function returns a single Tensor with a single "
-                "element."
+                else "The vector v can only be None if the user-provided function returns a single Tensor with a "
+                "single element."
             )
         return (rtorch.ones_like(like[0]),)
     v, v_tuple = _as_tuple(v, "v", "the function")

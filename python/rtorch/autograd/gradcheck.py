@@ -133,6 +133,7 @@ class _Check:
             numerical.append(columns)
         for o, output in enumerate(self.outputs):
             size = _real(output).numel()
+            before = None
             for again in (False, True):
                 rows = [_pull(output, self.wrt, _unit(size, k, _real(output)))[1] for k in range(size)]
                 if again:

@@ -283,11 +283,11 @@ class LBFGS(Optimizer):
                     raise RuntimeError("only 'strong_wolfe' is supported")
                 origin = [p.clone(memory_format=rtorch.contiguous_format) for p in self._params]
 
-                def restore():
+                def restore(origin=origin):
                     for p, saved in zip(self._params, origin):
                         p.copy_(saved)
 
-                def trial(length):
+                def trial(length, direction=direction):
                     self._move(length, direction)
                     value = float(evaluate())
                     gradient = self._flat_grad()
