@@ -29,10 +29,12 @@ pub mod fft;
 pub mod grid;
 pub mod index;
 pub mod join;
+pub mod linalg;
 pub mod loss;
 pub mod margin_loss;
 pub mod mask;
 pub mod matmul;
+pub mod matrix;
 pub mod minmax;
 pub mod norm;
 pub mod pad;
@@ -158,6 +160,8 @@ pub static TABLES: &[&[&OpDef]] = &[
     pool::ROWS,
     attention::ROWS,
     rnn::ROWS,
+    linalg::ROWS,
+    matrix::ROWS,
     random::ROWS,
     embedding::ROWS,
     scatter::ROWS,

@@ -265,8 +265,8 @@ def _with_indices(pool):
         kwargs["return_indices"] = True
         return pool(*args, **kwargs)
 
-    pool_with_indices.__name__ = f"{pool.__name__}_with_indices"
-    pool_with_indices.__doc__ = f"As `{pool.__name__}`, returning the maxima and their indices."
+    pool_with_indices.__name__ = f"{getattr(pool, '__name__', '')}_with_indices"
+    pool_with_indices.__doc__ = f"As `{getattr(pool, '__name__', '')}`, returning the maxima and their indices."
     return pool_with_indices
 
 
