@@ -156,7 +156,7 @@ pointwise! {
     _elu(x; alpha, scale, input_scale) -> Promote,
     schema ["(Tensor input, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor"], in [PRIVATE], rust elu {
         float = R::select(x < R::ZERO, (x * input_scale).exp_m1() * (alpha * scale), x * scale),
-        wgsl = "select(x * scale, (exp(x * input_scale) - 1) * alpha * scale, x < 0)",
+        wgsl = "select(x * scale, expm1(x * input_scale) * alpha * scale, x < 0)",
         grad x(g; x) = g.elu_backward(x, alpha, scale, input_scale),
     }
 }
@@ -232,6 +232,7 @@ pointwise! {
             let s = x.sigmoid();
             g * s * (R::ONE + x * (R::ONE - s))
         },
+        wgsl = "g * sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))",
         grad g(h; x) = h.silu_backward(x),
         grad x(h; g, x) = {
             let s = x.sigmoid();
@@ -254,6 +255,7 @@ pointwise! {
     /// `x * tanh(softplus(x))`.
     _mish(x) -> Promote, in [PRIVATE], rust mish {
         float = x * mish_gate(x),
+        wgsl = "x * tanh(log1p(exp(min(x, 30.0))))",
         grad x(g; x) = g.mish_backward(x),
     }
 }
@@ -265,6 +267,7 @@ pointwise! {
             let t = mish_gate(x);
             g * (t + x * x.sigmoid() * (R::ONE - t * t))
         },
+        wgsl = "g * (tanh(log1p(exp(min(x, 30.0)))) + x * sigmoid(x) * (1.0 - tanh(log1p(exp(min(x, 30.0)))) * tanh(log1p(exp(min(x, 30.0))))))",
         grad g(h; x) = h.mish_backward(x),
         grad x(h; g, x) = {
             let s = x.sigmoid();
@@ -292,6 +295,7 @@ pointwise! {
     schema ["(Tensor grad_output, Tensor input, Scalar beta, Scalar threshold) -> Tensor"], in [PRIVATE], in_place no,
     rust softplus_backward {
         float = R::select(x * beta > threshold, g, g * (x * beta).sigmoid()),
+        wgsl = "select(g * sigmoid(x * beta), g, x * beta > threshold)",
         grad g(h; x) = h.softplus_backward(x, beta, threshold),
         grad x(h; g, x) = {
             let scaled = x * beta;
@@ -305,6 +309,7 @@ pointwise! {
     /// `x * Phi(x)` with the cumulative distribution of the normal distribution.
     _gelu(x) -> Promote, in [PRIVATE], rust gelu {
         float = R::HALF * x * (R::ONE + (x * R::FRAC_1_SQRT_2).erf()),
+        wgsl = "0.5 * x * (1.0 + erf(x * 0.7071067811865476))",
         grad x(g; x) = g.gelu_backward(x),
     }
 }
@@ -318,6 +323,7 @@ pointwise! {
             let density = R::HALF * R::FRAC_2_SQRT_PI * R::FRAC_1_SQRT_2 * (x * x * -R::HALF).exp();
             g * (cdf + x * density)
         },
+        wgsl = "g * (0.5 * (1.0 + erf(x * 0.7071067811865476)) + x * 0.3989422804014327 * exp(-0.5 * x * x))",
         grad g(h; x) = h.gelu_backward(x),
         grad x(h; g, x) = {
             let scale = 0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
@@ -352,6 +358,7 @@ pointwise! {
             let slope = R::from_f64(GELU_SCALE) * (R::ONE + R::from_f64(3.0) * cubic);
             g * R::HALF * (R::ONE + t + x * (R::ONE - t * t) * slope)
         },
+        wgsl = "g * 0.5 * (1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) + x * (1.0 - tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) * tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))) * 0.7978845608028654 * (1.0 + 0.134145 * x * x))",
         grad g(h; x) = h.gelu_tanh_backward(x),
         grad x(h; g, x) = {
             let square = x * x;
@@ -404,6 +411,7 @@ pointwise! {
             let three = R::from_f64(3.0);
             R::select(x <= -three, R::ZERO, R::select(x < three, g * (x / three + R::HALF), g))
         },
+        wgsl = "select(select(g, g * (x / 3.0 + 0.5), x < 3.0), 0.0, x <= -3.0)",
         grad g(h; x) = h.hardswish_backward(x),
         grad x(h; g, x) = (h * g).hardtanh_backward(x, -3, 3) * (1.0 / 3.0),
     }
@@ -415,6 +423,7 @@ pointwise! {
     /// Returns `log(sigmoid(x))` for the elements of `input`, without overflow.
     logsigmoid(x) -> Promote, in [NN], in_place no {
         float = special::log_sigmoid(x),
+        wgsl = "min(x, 0.0) - log1p(exp(-abs(x)))",
         grad x(g; x) = g * (-x).sigmoid(),
     }
 }
@@ -476,6 +485,7 @@ pointwise! {
     _shrink_backward(g, x; lambd) -> Promote, schema ["(Tensor grad_output, Tensor input, Scalar lambd) -> Tensor"],
     in [PRIVATE], in_place no, rust shrink_backward {
         float = R::select((x >= -lambd) & (x <= lambd), R::ZERO, g),
+        wgsl = "select(g, 0.0, x >= -lambd && x <= lambd)",
         grad g(h; x) = h.shrink_backward(x, lambd),
         grad x(h) = h.zeros_like(),
     }
@@ -497,6 +507,7 @@ pointwise! {
     _prelu_backward(g, x, weight) -> Promote, schema ["(Tensor grad_output, Tensor input, Tensor weight) -> Tensor"],
     in [PRIVATE], in_place no, rust prelu_backward {
         float = R::select(x > R::ZERO, g, g * weight),
+        wgsl = "select(g * weight, g, x > 0.0)",
         grad g(h; x, weight) = h.prelu_backward(x, weight),
         grad x(h) = h.zeros_like(),
         grad weight(h; g, x) = (h * g).masked(&x.at_most(0)),

@@ -141,6 +141,8 @@ pointwise! {
     _div_trunc(a, b) -> Promote, in [PRIVATE], in_place no, rust div_trunc {
         float = (a / b).trunc(),
         int = a.div_trunc(b),
+        wgsl = "trunc(div(a, b))",
+        wgsl_int = "a / b",
         grad a(g) = g.zeros_like(),
         grad b(g) = g.zeros_like(),
     }
@@ -151,6 +153,7 @@ pointwise! {
     _div_floor(a, b) -> Promote, in [PRIVATE], in_place no, rust div_floor {
         float = a.floor_divide(b),
         int = a.div_floor(b),
+        wgsl = "floor_div(a, b)",
         grad a(g) = g.zeros_like(),
         grad b(g) = g.zeros_like(),
     }
@@ -198,7 +201,7 @@ pointwise! {
     ] {
         float = a.floor_divide(b),
         int = a.div_floor(b),
-        wgsl = "floor(a / b)",
+        wgsl = "floor_div(a, b)",
     }
 }
 
@@ -207,7 +210,7 @@ pointwise! {
     remainder(a, b) -> Promote, numbers both {
         float = a.remainder(b),
         int = a.rem_floor(b),
-        wgsl = "a - b * floor(a / b)",
+        wgsl = "remainder(a, b)",
         grad a(g) = g,
         grad b(g; a, b) = -(g * a.div_floor(b)),
     }
@@ -218,7 +221,7 @@ pointwise! {
     fmod(a, b) -> Promote, numbers right {
         float = a.fmod(b),
         int = a.rem_trunc(b),
-        wgsl = "a - b * trunc(a / b)",
+        wgsl = "fmod(a, b)",
         grad a(g) = g,
         grad b(g; a, b) = -(g * a.div_trunc(b)),
     }
@@ -281,6 +284,7 @@ pointwise! {
         } else {
             x.powc(exponent)
         },
+        wgsl = "pow(x, exponent)",
         grad x(g; x) = if exponent.to_complex() == num_complex::Complex::new(0.0, 0.0) {
             g.zeros_like()
         } else {
@@ -378,7 +382,7 @@ pointwise! {
     /// Returns the length of the hypotenuse over the legs `input` and `other`.
     hypot(a, b) -> Promote {
         float = a.hypot(b),
-        wgsl = "length(vec2<f32>(a, b))",
+        wgsl = "hypot(a, b)",
         grad a(g; a, out) = g * (a / out),
         grad b(g; b, out) = g * (b / out),
     }
@@ -396,6 +400,7 @@ pointwise! {
                 hi + (lo - hi).exp().ln_1p()
             }
         },
+        wgsl = "select(max(a, b) + log1p(exp(-abs(a - b))), a, isinf(a) && eq(a, b))",
         grad a(g; a, out) = g * (a - out).exp().conj(),
         grad b(g; b, out) = g * (b - out).exp().conj(),
     }
@@ -414,6 +419,7 @@ pointwise! {
     /// Returns the magnitude of `input` with the sign of `other`.
     copysign(a, b) -> Float, numbers right {
         float = a.copysign(b),
+        wgsl = "copysign(a, b)",
         grad a(g; a, out) = (g * (out / a)).masked(&a.not_equal_to(0.0)),
         grad b(g) = g.zeros_like(),
     }

@@ -110,6 +110,7 @@ pointwise! {
         },
         int = Ord::min(Ord::max(x, min), max),
         wgsl = "min(max(x, min), max)",
+        wgsl_int = "select(select(x, min, x < min), max, select(x, min, x < min) > max)",
         grad x(g; x, min, max) = g.masked(&x.ge(min).logical_and(&x.le(max))),
         grad min(g; x, min, max) = g.masked(&min.lt(max).logical_and(&x.lt(min))),
         grad max(g; x, min, max) = g.masked(&x.gt(max).logical_or(&max.lt(min))),
@@ -279,6 +280,8 @@ pointwise! {
             };
             C::new(fixed(x.re()), fixed(x.im()))
         },
+        wgsl = "select(select(select(x, neginf, isinf(x) && x < 0.0), posinf, isinf(x) && x > 0.0), nan, isnan(x))",
+        wgsl_int = "x",
         grad x(g; x) = g.masked(&x.map(|x| x.isfinite())),
     }
 }

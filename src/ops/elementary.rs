@@ -55,7 +55,7 @@ pointwise! {
     log10(x) -> Float {
         float = x.log10(),
         complex = x.log10(),
-        wgsl = "log(x) * 0.4342944819032518",
+        wgsl = "log10(x)",
         grad x(g; x) = g / (x.conj() * std::f64::consts::LN_10),
     }
 }
@@ -85,7 +85,7 @@ pointwise! {
     rsqrt(x) -> Float {
         float = x.rsqrt(),
         complex = x.rsqrt(),
-        wgsl = "inverseSqrt(x)",
+        wgsl = "rsqrt(x)",
         grad x(g; out) = g * out.pow_scalar(3).conj() * -0.5,
     }
 }
@@ -95,7 +95,7 @@ pointwise! {
     reciprocal(x) -> Float {
         float = x.recip(),
         complex = x.recip(),
-        wgsl = "1.0 / x",
+        wgsl = "div(1.0, x)",
         grad x(g; out) = -(g * (out * out).conj()),
     }
 }
@@ -225,7 +225,7 @@ pointwise! {
     sigmoid(x) -> Float, in [TORCH, METHOD, NN], alias ["special.expit"] {
         float = x.sigmoid(),
         complex = x.sigmoid(),
-        wgsl = "1.0 / (1.0 + exp(-x))",
+        wgsl = "sigmoid(x)",
         grad x(g; out) = if out.is_complex() { g * ((1.0 - out) * out).conj() } else { g.sigmoid_backward(out) },
     }
 }

@@ -137,6 +137,7 @@ pointwise! {
         float = x.floor(),
         int = x,
         wgsl = "floor(x)",
+        wgsl_int = "x",
         grad x(g) = g.zeros_like(),
     }
 }
@@ -147,6 +148,7 @@ pointwise! {
         float = x.ceil(),
         int = x,
         wgsl = "ceil(x)",
+        wgsl_int = "x",
         grad x(g) = g.zeros_like(),
     }
 }
@@ -157,6 +159,7 @@ pointwise! {
         float = x.trunc(),
         int = x,
         wgsl = "trunc(x)",
+        wgsl_int = "x",
         grad x(g) = g.zeros_like(),
     }
 }
@@ -165,7 +168,7 @@ pointwise! {
     /// Returns what `trunc` leaves of the elements of `input`, with their sign.
     frac(x) -> Promote {
         float = x.frac(),
-        wgsl = "x - trunc(x)",
+        wgsl = "frac(x)",
         grad x(g) = g,
     }
 }
@@ -199,6 +202,8 @@ pointwise! {
             }
         },
         int = x,
+        wgsl = "select(select(round(x / pow(10.0, -decimals)) * pow(10.0, -decimals), round(x * pow(10.0, decimals)) / pow(10.0, decimals), decimals > 0.0), round(x), decimals == 0.0)",
+        wgsl_int = "x",
         grad x(g) = g.zeros_like(),
     }
 }
@@ -222,6 +227,8 @@ pointwise! {
         int = true,
         bool = true,
         complex = x.is_finite(),
+        wgsl = "isfinite(x)",
+        wgsl_int = "true",
     }
 }
 
@@ -232,6 +239,8 @@ pointwise! {
         int = false,
         bool = false,
         complex = x.is_inf(),
+        wgsl = "isinf(x)",
+        wgsl_int = "false",
     }
 }
 
@@ -246,6 +255,8 @@ pointwise! {
         float = x == R::INFINITY,
         int = false,
         bool = false,
+        wgsl = "isinf(x) && x > 0.0",
+        wgsl_int = "false",
     }
 }
 
@@ -260,6 +271,8 @@ pointwise! {
         float = x == R::NEG_INFINITY,
         int = false,
         bool = false,
+        wgsl = "isinf(x) && x < 0.0",
+        wgsl_int = "false",
     }
 }
 
@@ -270,6 +283,7 @@ pointwise! {
         int = true,
         bool = true,
         complex = x.im() == 0.0,
+        wgsl = "true",
     }
 }
 
