@@ -73,12 +73,20 @@ fn tensors(bench: &Bench) -> rtorch::Result<()> {
     for n in [4096usize, 1 << 20] {
         let x = Tensor::full(&[n], 0.5, DType::F32, cpu)?;
         let h = x.to_dtype(DType::BF16)?;
-        bench.run(&format!("pointwise/add_{n}"), n as f64, "elem", || x.add(&x));
-        bench.run(&format!("pointwise/mul_{n}"), n as f64, "elem", || x.mul(&x));
+        bench.run(&format!("pointwise/add_{n}"), n as f64, "elem", || {
+            x.add(&x)
+        });
+        bench.run(&format!("pointwise/mul_{n}"), n as f64, "elem", || {
+            x.mul(&x)
+        });
         bench.run(&format!("pointwise/exp_{n}"), n as f64, "elem", || x.exp());
-        bench.run(&format!("pointwise/tanh_{n}"), n as f64, "elem", || x.tanh());
+        bench.run(&format!("pointwise/tanh_{n}"), n as f64, "elem", || {
+            x.tanh()
+        });
         bench.run(&format!("pointwise/log_{n}"), n as f64, "elem", || x.log());
-        bench.run(&format!("pointwise/exp_bf16_{n}"), n as f64, "elem", || h.exp());
+        bench.run(&format!("pointwise/exp_bf16_{n}"), n as f64, "elem", || {
+            h.exp()
+        });
         bench.run(&format!("reduce/sum_{n}"), n as f64, "elem", || x.sum_all());
     }
     let m = Tensor::full(&[1024, 1024], 0.5, DType::F32, cpu)?;
@@ -88,9 +96,15 @@ fn tensors(bench: &Bench) -> rtorch::Result<()> {
     bench.run("pointwise/add_row_1m", count, "elem", || m.add(&row));
     bench.run("pointwise/add_transposed_1m", count, "elem", || m.add(&t));
     bench.run("copy/transpose_1m", count, "elem", || t.contiguous());
-    bench.run("copy/f32_to_bf16_1m", count, "elem", || m.to_dtype(DType::BF16));
-    bench.run("reduce/sum_rows_1m", count, "elem", || m.sum_dims(&[1], false));
-    bench.run("reduce/sum_columns_1m", count, "elem", || m.sum_dims(&[0], false));
+    bench.run("copy/f32_to_bf16_1m", count, "elem", || {
+        m.to_dtype(DType::BF16)
+    });
+    bench.run("reduce/sum_rows_1m", count, "elem", || {
+        m.sum_dims(&[1], false)
+    });
+    bench.run("reduce/sum_columns_1m", count, "elem", || {
+        m.sum_dims(&[0], false)
+    });
     for n in [64usize, 256, 1024] {
         let a = vec![0.5f32; n * n];
         let mut c = vec![0.0f32; n * n];
@@ -100,7 +114,17 @@ fn tensors(bench: &Bench) -> rtorch::Result<()> {
             // SAFETY: all three buffers hold n x n elements at these strides.
             unsafe {
                 rtorch::cpu::gemm::gemm::<f32>(
-                    n, n, n, 1.0, a.as_ptr(), (step, 1), a.as_ptr(), (step, 1), 0.0, c.as_mut_ptr(), (step, 1),
+                    n,
+                    n,
+                    n,
+                    1.0,
+                    a.as_ptr(),
+                    (step, 1),
+                    a.as_ptr(),
+                    (step, 1),
+                    0.0,
+                    c.as_mut_ptr(),
+                    (step, 1),
                 )
             }
         });

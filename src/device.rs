@@ -29,20 +29,28 @@ impl Device {
         };
         match kind {
             "cpu" => {
-                crate::check!(index == 0, Runtime, "CPU device index must be -1 or zero, got {index}");
+                crate::check!(
+                    index == 0,
+                    Runtime,
+                    "CPU device index must be -1 or zero, got {index}"
+                );
                 Ok(Device::Cpu)
             }
             "gpu" => Ok(Device::Gpu(index)),
-            "cuda" if std::env::var_os("RTORCH_CUDA_ALIAS").is_some_and(|v| v == "1") => Ok(Device::Gpu(index)),
+            "cuda" if std::env::var_os("RTORCH_CUDA_ALIAS").is_some_and(|v| v == "1") => {
+                Ok(Device::Gpu(index))
+            }
             "cuda" => crate::bail!(
-                Runtime,
-                "rtorch has no CUDA backend; it drives every vendor's GPU as device 'gpu'. Write \"gpu\", or set \
+                Assertion,
+                "Torch not compiled with CUDA enabled: rtorch drives every vendor's GPU as device 'gpu'. Write \"gpu\", or set \
                  RTORCH_CUDA_ALIAS=1 to let \"cuda\" mean it"
             ),
-            "mps" | "xpu" | "meta" | "mkldnn" | "hip" | "vulkan" | "xla" | "hpu" | "mtia" => crate::bail!(
-                Runtime,
-                "device '{kind}' is not supported by rtorch; the devices are 'cpu' and 'gpu'"
-            ),
+            "mps" | "xpu" | "meta" | "mkldnn" | "hip" | "vulkan" | "xla" | "hpu" | "mtia" => {
+                crate::bail!(
+                    Runtime,
+                    "device '{kind}' is not supported by rtorch; the devices are 'cpu' and 'gpu'"
+                )
+            }
             _ => crate::bail!(
                 Runtime,
                 "Expected one of cpu, gpu device type at start of device string: {text}"

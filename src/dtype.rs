@@ -46,8 +46,9 @@ const INFO: [(usize, &str, &str, Option<&str>); 15] = [
 ];
 
 impl DType {
-    pub const ALL: [DType; 15] =
-        [Bool, U8, I8, I16, I32, I64, U16, U32, U64, F16, BF16, F32, F64, C64, C128];
+    pub const ALL: [DType; 15] = [
+        Bool, U8, I8, I16, I32, I64, U16, U32, U64, F16, BF16, F32, F64, C64, C128,
+    ];
 
     /// Bytes per element.
     #[inline]
@@ -152,7 +153,9 @@ impl DType {
 
     /// The dtype sums run in when the result has this dtype.
     pub fn from_name(name: &str) -> Option<DType> {
-        DType::ALL.into_iter().find(|d| d.name() == name || d.alias() == Some(name))
+        DType::ALL
+            .into_iter()
+            .find(|d| d.name() == name || d.alias() == Some(name))
     }
 
     /// 0 bool, 1 integer, 2 floating, 3 complex.
@@ -167,8 +170,7 @@ impl DType {
 
     /// Whether a result of this dtype may be written into a tensor of dtype `to`.
     pub fn can_cast(self, to: DType) -> bool {
-        self.category() <= to.category()
-            && !(self.is_integral() && self != Bool && to == Bool)
+        self.category() <= to.category() && !(self.is_integral() && self != Bool && to == Bool)
     }
 }
 
@@ -183,7 +185,11 @@ pub fn default_dtype() -> DType {
 }
 
 pub fn set_default_dtype(d: DType) -> Result<()> {
-    crate::check!(d.is_floating(), Type, "only floating-point types are supported as the default type");
+    crate::check!(
+        d.is_floating(),
+        Type,
+        "only floating-point types are supported as the default type"
+    );
     DEFAULT.with(|c| c.set(d));
     Ok(())
 }
@@ -194,7 +200,11 @@ pub fn promote_types(a: DType, b: DType) -> Result<DType> {
     if a == b {
         return Ok(a);
     }
-    let (lo, hi) = if (a as u8) < (b as u8) { (a, b) } else { (b, a) };
+    let (lo, hi) = if (a as u8) < (b as u8) {
+        (a, b)
+    } else {
+        (b, a)
+    };
     let wide_unsigned = |d| matches!(d, U16 | U32 | U64);
     Ok(match (lo, hi) {
         _ if wide_unsigned(hi) || (wide_unsigned(lo) && hi.is_complex()) => crate::bail!(
@@ -228,13 +238,18 @@ fn promote_some(a: Option<DType>, b: Option<DType>) -> Result<Option<DType>> {
 }
 
 fn combine(higher: Option<DType>, lower: Option<DType>) -> Result<Option<DType>> {
-    let (Some(h), Some(l)) = (higher, lower) else { return Ok(higher.or(lower)) };
+    let (Some(h), Some(l)) = (higher, lower) else {
+        return Ok(higher.or(lower));
+    };
     if h.is_complex() {
         return Ok(higher);
     }
     if h.is_floating() {
         // A complex number beside a half tensor is still complex64 here.
         return Ok(Some(if l.is_complex() { h.to_complex() } else { h }));
+    }
+    if matches!(h, U16 | U32 | U64) && l.is_complex() {
+        return Ok(lower);
     }
     if h == Bool || l.is_floating() || l.is_complex() {
         return promote_types(h, l).map(Some);
@@ -275,21 +290,66 @@ macro_rules! dispatch {
     ($dtype:expr, $T:ident => $body:expr) => {{
         use $crate::dtype::DType as D;
         match $dtype {
-            D::Bool => { type $T = bool; $body }
-            D::U8 => { type $T = u8; $body }
-            D::I8 => { type $T = i8; $body }
-            D::I16 => { type $T = i16; $body }
-            D::I32 => { type $T = i32; $body }
-            D::I64 => { type $T = i64; $body }
-            D::U16 => { type $T = u16; $body }
-            D::U32 => { type $T = u32; $body }
-            D::U64 => { type $T = u64; $body }
-            D::F16 => { type $T = half::f16; $body }
-            D::BF16 => { type $T = half::bf16; $body }
-            D::F32 => { type $T = f32; $body }
-            D::F64 => { type $T = f64; $body }
-            D::C64 => { type $T = num_complex::Complex<f32>; $body }
-            D::C128 => { type $T = num_complex::Complex<f64>; $body }
+            D::Bool => {
+                type $T = bool;
+                $body
+            }
+            D::U8 => {
+                type $T = u8;
+                $body
+            }
+            D::I8 => {
+                type $T = i8;
+                $body
+            }
+            D::I16 => {
+                type $T = i16;
+                $body
+            }
+            D::I32 => {
+                type $T = i32;
+                $body
+            }
+            D::I64 => {
+                type $T = i64;
+                $body
+            }
+            D::U16 => {
+                type $T = u16;
+                $body
+            }
+            D::U32 => {
+                type $T = u32;
+                $body
+            }
+            D::U64 => {
+                type $T = u64;
+                $body
+            }
+            D::F16 => {
+                type $T = half::f16;
+                $body
+            }
+            D::BF16 => {
+                type $T = half::bf16;
+                $body
+            }
+            D::F32 => {
+                type $T = f32;
+                $body
+            }
+            D::F64 => {
+                type $T = f64;
+                $body
+            }
+            D::C64 => {
+                type $T = num_complex::Complex<f32>;
+                $body
+            }
+            D::C128 => {
+                type $T = num_complex::Complex<f64>;
+                $body
+            }
         }
     }};
 }
@@ -313,11 +373,26 @@ macro_rules! dispatch_real {
 macro_rules! dispatch_size {
     ($dtype:expr, $T:ident => $body:expr) => {{
         match $dtype.size() {
-            1 => { type $T = u8; $body }
-            2 => { type $T = u16; $body }
-            4 => { type $T = u32; $body }
-            8 => { type $T = u64; $body }
-            _ => { type $T = u128; $body }
+            1 => {
+                type $T = u8;
+                $body
+            }
+            2 => {
+                type $T = u16;
+                $body
+            }
+            4 => {
+                type $T = u32;
+                $body
+            }
+            8 => {
+                type $T = u64;
+                $body
+            }
+            _ => {
+                type $T = u128;
+                $body
+            }
         }
     }};
 }

@@ -42,7 +42,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     #[cold]
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), cause: None }
+        Error {
+            kind,
+            message: message.into(),
+            cause: None,
+        }
     }
 }
 

@@ -38,7 +38,11 @@ pub fn broadcast_strides(t: &Tensor, sizes: &[usize]) -> SmallVec<[isize; 5]> {
     let lead = sizes.len() - t.ndim();
     (0..sizes.len())
         .map(|d| {
-            if d < lead || t.sizes()[d - lead] != sizes[d] || sizes[d] == 1 { 0 } else { t.strides()[d - lead] * item }
+            if d < lead || t.sizes()[d - lead] != sizes[d] || sizes[d] == 1 {
+                0
+            } else {
+                t.strides()[d - lead] * item
+            }
         })
         .collect()
 }
@@ -47,7 +51,8 @@ impl Loop {
     /// A loop over `sizes` with byte strides per operand, the output first. The axis order is free.
     pub fn new(sizes: &[usize], operands: &[SmallVec<[isize; 5]>]) -> Loop {
         let count = operands.len().min(MAX_OPERANDS);
-        let mut axes: SmallVec<[usize; 5]> = (0..sizes.len()).rev().filter(|&d| sizes[d] != 1).collect();
+        let mut axes: SmallVec<[usize; 5]> =
+            (0..sizes.len()).rev().filter(|&d| sizes[d] != 1).collect();
         // Innermost first: the smallest output stride, then the smallest input strides.
         let key = |d: usize| -> AxisStrides {
             let mut k = [0; MAX_OPERANDS];
@@ -63,7 +68,11 @@ impl Loop {
                 j -= 1;
             }
         }
-        let mut out = Loop { sizes: SmallVec::new(), strides: SmallVec::new(), operands: count };
+        let mut out = Loop {
+            sizes: SmallVec::new(),
+            strides: SmallVec::new(),
+            operands: count,
+        };
         for &d in &axes {
             let mut s: AxisStrides = [0; MAX_OPERANDS];
             for (slot, o) in s.iter_mut().zip(operands) {
@@ -218,7 +227,14 @@ pub unsafe fn pointwise(
         pointers.push(t.data_ptr());
     }
     let dtypes: SmallVec<[DType; MAX_OPERANDS]> = ins.iter().map(|t| t.dtype()).collect();
-    let stage = Stage { kernel, compute, yields, dtypes: &dtypes, out: out.dtype(), params };
+    let stage = Stage {
+        kernel,
+        compute,
+        yields,
+        dtypes: &dtypes,
+        out: out.dtype(),
+        params,
+    };
     let l = Loop::new(out.sizes(), &strides);
     // SAFETY: the strides stay inside the tensors; runs write disjoint parts of `out`, whose elements do not overlap.
     unsafe { l.run(&pointers, |p, s, n| stage.run(p, s, n)) };
@@ -231,7 +247,14 @@ const SMALL: usize = BLOCK;
 ///
 /// # Safety
 /// As `pointwise`.
-unsafe fn small(kernel: Kernel, compute: DType, yields: DType, ins: &[&Tensor], out: &Tensor, params: &[Scalar]) -> bool {
+unsafe fn small(
+    kernel: Kernel,
+    compute: DType,
+    yields: DType,
+    ins: &[&Tensor],
+    out: &Tensor,
+    params: &[Scalar],
+) -> bool {
     let n = out.numel();
     let fits = |t: &Tensor| t.numel() == 1 || (t.is_contiguous() && t.sizes() == out.sizes());
     if out.dtype() != yields || !out.is_contiguous() || !ins.iter().all(|t| fits(t)) {
@@ -239,12 +262,16 @@ unsafe fn small(kernel: Kernel, compute: DType, yields: DType, ins: &[&Tensor], 
     }
     let item = compute.size();
     let out_ptr = out.data_ptr();
-    let mut scratch: [MaybeUninit<Scratch>; MAX_OPERANDS] = [const { MaybeUninit::uninit() }; MAX_OPERANDS];
+    let mut scratch: [MaybeUninit<Scratch>; MAX_OPERANDS] =
+        [const { MaybeUninit::uninit() }; MAX_OPERANDS];
     let mut p = [std::ptr::null::<u8>(); MAX_OPERANDS];
     for (k, t) in ins.iter().enumerate() {
         let src = t.data_ptr();
         let single = t.numel() == 1;
-        if !(single && n > 1) && t.dtype() == compute && !overlap(src, out_ptr, n * item.max(yields.size())) {
+        if !(single && n > 1)
+            && t.dtype() == compute
+            && !overlap(src, out_ptr, n * item.max(yields.size()))
+        {
             p[k] = src;
             continue;
         }
@@ -278,7 +305,8 @@ impl Stage<'_> {
     fn run(&self, p: &[*mut u8], strides: &[isize], n: usize) {
         let item = self.compute.size();
         let count = self.dtypes.len();
-        let out_direct = self.out == self.yields && (strides[0] == self.yields.size() as isize || n == 1);
+        let out_direct =
+            self.out == self.yields && (strides[0] == self.yields.size() as isize || n == 1);
         let out_bytes = n.saturating_mul(self.yields.size());
         let mut direct = [false; MAX_OPERANDS];
         let mut all = out_direct;
@@ -297,15 +325,27 @@ impl Stage<'_> {
             unsafe { (self.kernel)(ins.as_ptr(), p[0], n, self.params) };
             return;
         }
-        let mut scratch: [MaybeUninit<Scratch>; MAX_OPERANDS] = [const { MaybeUninit::uninit() }; MAX_OPERANDS];
-        let loads: SmallVec<[cast::Cast; MAX_OPERANDS]> =
-            self.dtypes.iter().map(|&d| cast::cast(d, self.compute)).collect();
+        let mut scratch: [MaybeUninit<Scratch>; MAX_OPERANDS] =
+            [const { MaybeUninit::uninit() }; MAX_OPERANDS];
+        let loads: SmallVec<[cast::Cast; MAX_OPERANDS]> = self
+            .dtypes
+            .iter()
+            .map(|&d| cast::cast(d, self.compute))
+            .collect();
         let store = cast::cast(self.yields, self.out);
         let block = BLOCK.min(n);
         for k in 0..count {
             if !direct[k] && strides[k + 1] == 0 {
                 // SAFETY: the scratch block holds BLOCK elements of any dtype; the source is one element.
-                unsafe { loads[k](p[k + 1], 0, scratch[k].as_mut_ptr() as *mut u8, item as isize, block) };
+                unsafe {
+                    loads[k](
+                        p[k + 1],
+                        0,
+                        scratch[k].as_mut_ptr() as *mut u8,
+                        item as isize,
+                        block,
+                    )
+                };
             }
         }
         let mut done = 0;
@@ -354,15 +394,31 @@ pub fn copy_cpu(dst: &Tensor, src: &Tensor) {
             let (d, s) = (SendPtr(dst.data_ptr()), SendPtr(src.data_ptr()));
             parallel::for_range(n, GRAIN * 4, move |from, to| {
                 // SAFETY: both hold `n` elements in the same order; `copy` allows overlap.
-                unsafe { std::ptr::copy(s.get().add(from * item), d.get().add(from * item), (to - from) * item) };
+                unsafe {
+                    std::ptr::copy(
+                        s.get().add(from * item),
+                        d.get().add(from * item),
+                        (to - from) * item,
+                    )
+                };
             });
             return;
         }
     }
     let cast = cast::cast(src.dtype(), dst.dtype());
-    let l = Loop::new(dst.sizes(), &[broadcast_strides(dst, dst.sizes()), broadcast_strides(src, dst.sizes())]);
+    let l = Loop::new(
+        dst.sizes(),
+        &[
+            broadcast_strides(dst, dst.sizes()),
+            broadcast_strides(src, dst.sizes()),
+        ],
+    );
     // SAFETY: strides stay inside both tensors; runs write disjoint parts of `dst`.
-    unsafe { l.run(&[dst.data_ptr(), src.data_ptr()], |p, s, n| cast(p[1], s[1], p[0], s[0], n)) };
+    unsafe {
+        l.run(&[dst.data_ptr(), src.data_ptr()], |p, s, n| {
+            cast(p[1], s[1], p[0], s[0], n)
+        })
+    };
 }
 
 /// Sets every element. CPU; no autograd.
@@ -381,7 +437,11 @@ pub fn fill_cpu(dst: &Tensor, value: Scalar) {
     let l = Loop::new(dst.sizes(), &[broadcast_strides(dst, dst.sizes())]);
     if dst.numel() > 0 {
         // SAFETY: reads one element over and over, writes the tensor's own elements.
-        unsafe { l.run(&[dst.data_ptr()], |p, s, n| cast(source as *const u8, 0, p[0], s[0], n)) };
+        unsafe {
+            l.run(&[dst.data_ptr()], |p, s, n| {
+                cast(source as *const u8, 0, p[0], s[0], n)
+            })
+        };
     }
 }
 

@@ -74,6 +74,65 @@ impl Scalar {
         matches!(self, Scalar::Bool(_) | Scalar::Int(_) | Scalar::UInt(_))
     }
 
+    /// Refuses a number that elements of `dtype` cannot hold; negative integers may wrap into unsigned ones.
+    pub fn check_fits(self, dtype: DType) -> crate::error::Result<()> {
+        let bits = dtype.size() as u32 * 8;
+        let limit = |top: f64, x: f64| x.is_nan() || x.is_infinite() || x.abs() <= top;
+        let real = |x: f64| match dtype {
+            DType::F16 => limit(65504.0, x),
+            DType::BF16 => limit(bf16::MAX.to_f64(), x),
+            DType::F32 | DType::C64 => limit(f32::MAX as f64, x),
+            DType::F64 | DType::C128 | DType::Bool => true,
+            d if d.is_signed() => {
+                x >= -(2f64.powi(bits as i32 - 1)) && x < 2f64.powi(bits as i32 - 1)
+            }
+            _ => x >= 0.0 && x < 2f64.powi(bits as i32),
+        };
+        let fits = match self {
+            Scalar::Bool(_) => true,
+            Scalar::Int(i) if dtype.is_integer() => {
+                let (i, top) = (i as i128, 1i128 << (bits - dtype.is_signed() as u32));
+                i < top && i >= -(top - !dtype.is_signed() as i128)
+            }
+            Scalar::UInt(u) if dtype.is_integer() => {
+                (u as i128) < 1i128 << (bits - dtype.is_signed() as u32)
+            }
+            Scalar::Int(_) | Scalar::UInt(_) => real(self.to_f64()),
+            Scalar::Float(x) => real(x),
+            Scalar::Complex(re, im) => {
+                real(re)
+                    && if dtype.is_complex() {
+                        real(im)
+                    } else {
+                        im == 0.0
+                    }
+            }
+        };
+        crate::check!(
+            fits,
+            Runtime,
+            "value cannot be converted to type {} without overflow",
+            match dtype {
+                DType::F32 => "float",
+                DType::F64 => "double",
+                DType::F16 => "at::Half",
+                DType::BF16 => "at::BFloat16",
+                DType::C64 => "c10::complex<float>",
+                DType::C128 => "c10::complex<double>",
+                DType::I32 => "int",
+                DType::I8 => "int8_t",
+                DType::I16 => "int16_t",
+                DType::I64 => "int64_t",
+                DType::U8 => "uint8_t",
+                DType::U16 => "uint16_t",
+                DType::U32 => "uint32_t",
+                DType::U64 => "uint64_t",
+                DType::Bool => "bool",
+            }
+        );
+        Ok(())
+    }
+
     pub fn conj(self) -> Scalar {
         match self {
             Scalar::Complex(re, im) => Scalar::Complex(re, -im),
@@ -138,13 +197,21 @@ pub trait Element: Copy + Default + PartialEq + Send + Sync + 'static {
 /// C's float-to-integer conversion as x86 does it: what does not fit goes through the widest signed type.
 #[inline]
 fn int_of(x: f64) -> i64 {
-    if x >= -9.223372036854775808e18 && x < 9.223372036854775808e18 { x as i64 } else { i64::MIN }
+    if x >= -9.223372036854775808e18 && x < 9.223372036854775808e18 {
+        x as i64
+    } else {
+        i64::MIN
+    }
 }
 
 /// As `int_of` for what C converts through 32 bits.
 #[inline]
 fn narrow_int_of(x: f64) -> i32 {
-    if x > -2147483649.0 && x < 2147483648.0 { x as i32 } else { i32::MIN }
+    if x > -2147483649.0 && x < 2147483648.0 {
+        x as i32
+    } else {
+        i32::MIN
+    }
 }
 
 macro_rules! int_element {

@@ -16,7 +16,11 @@ pub fn numel(sizes: &[usize]) -> Result<usize> {
     for &s in sizes {
         n = match n.checked_mul(s) {
             Some(v) if v <= isize::MAX as usize => v,
-            _ => crate::bail!(Runtime, "Storage size calculation overflowed with sizes={}", list(sizes)),
+            _ => crate::bail!(
+                Runtime,
+                "Storage size calculation overflowed with sizes={}",
+                list(sizes)
+            ),
         };
     }
     Ok(n)
@@ -71,8 +75,16 @@ pub fn broadcast(a: &[usize], b: &[usize]) -> Result<Sizes> {
     let n = a.len().max(b.len());
     let mut out: Sizes = SmallVec::from_elem(1, n);
     for i in 0..n {
-        let x = if i + a.len() >= n { a[i + a.len() - n] } else { 1 };
-        let y = if i + b.len() >= n { b[i + b.len() - n] } else { 1 };
+        let x = if i + a.len() >= n {
+            a[i + a.len() - n]
+        } else {
+            1
+        };
+        let y = if i + b.len() >= n {
+            b[i + b.len() - n]
+        } else {
+            1
+        };
         out[i] = match (x, y) {
             _ if x == y => x,
             (1, y) => y,
@@ -104,7 +116,11 @@ pub fn wrap_dims(dims: &[i64], ndim: usize) -> Result<SmallVec<[usize; 5]>> {
     let mut out = SmallVec::new();
     for &d in dims {
         let d = wrap_dim(d, ndim)?;
-        crate::check!(!out.contains(&d), Runtime, "dim {d} appears multiple times in the list of dims");
+        crate::check!(
+            !out.contains(&d),
+            Runtime,
+            "dim {d} appears multiple times in the list of dims"
+        );
         out.push(d);
     }
     Ok(out)
@@ -115,9 +131,15 @@ pub fn sizes_of(op: &str, sizes: &[i64]) -> Result<Sizes> {
     let mut out = Sizes::new();
     for &s in sizes {
         crate::check!(
+            s >= 0 || op != "zeros",
+            Runtime,
+            "zeros: Dimension size must be non-negative. Got {s} in size {}",
+            list(sizes)
+        );
+        crate::check!(
             s >= 0,
             Runtime,
-            "{op}: Dimension size must be non-negative; got {s} in size {}",
+            "Trying to create tensor with negative dimension {s}: {}",
             list(sizes)
         );
         out.push(s as usize);
@@ -131,10 +153,19 @@ pub fn infer_size(shape: &[i64], numel: usize) -> Result<Sizes> {
     let mut inferred = None;
     for (i, &s) in shape.iter().enumerate() {
         if s == -1 {
-            crate::check!(inferred.is_none(), Runtime, "only one dimension can be inferred");
+            crate::check!(
+                inferred.is_none(),
+                Runtime,
+                "only one dimension can be inferred"
+            );
             inferred = Some(i);
         } else {
-            crate::check!(s >= 0, Runtime, "invalid shape dimension {s} at index {i} of shape {}", list(shape));
+            crate::check!(
+                s >= 0,
+                Runtime,
+                "invalid shape dimension {s} at index {i} of shape {}",
+                list(shape)
+            );
             known = known.saturating_mul(s as usize);
         }
     }
@@ -155,7 +186,12 @@ pub fn infer_size(shape: &[i64], numel: usize) -> Result<Sizes> {
         );
         out[i] = numel / known;
     } else {
-        crate::check!(known == numel, Runtime, "shape '{}' is invalid for input of size {numel}", list(shape));
+        crate::check!(
+            known == numel,
+            Runtime,
+            "shape '{}' is invalid for input of size {numel}",
+            list(shape)
+        );
     }
     Ok(out)
 }
@@ -163,7 +199,11 @@ pub fn infer_size(shape: &[i64], numel: usize) -> Result<Sizes> {
 /// The strides with which a tensor can be seen in a new shape without copying, if there are any.
 pub fn view_strides(sizes: &[usize], strides: &[isize], shape: &[usize]) -> Option<Strides> {
     if numel(sizes).ok()? == 0 {
-        return Some(if sizes == shape { SmallVec::from_slice(strides) } else { contiguous_strides(shape) });
+        return Some(if sizes == shape {
+            SmallVec::from_slice(strides)
+        } else {
+            contiguous_strides(shape)
+        });
     }
     let mut out: Strides = SmallVec::from_elem(1, shape.len());
     if sizes.is_empty() {
@@ -220,7 +260,10 @@ mod tests {
 
     #[test]
     fn shapes_broadcast_from_the_right() {
-        assert_eq!(broadcast(&[2, 1, 3], &[4, 1]).unwrap().as_slice(), &[2, 4, 3]);
+        assert_eq!(
+            broadcast(&[2, 1, 3], &[4, 1]).unwrap().as_slice(),
+            &[2, 4, 3]
+        );
         assert_eq!(broadcast(&[0, 1], &[3]).unwrap().as_slice(), &[0, 3]);
         assert!(broadcast(&[2], &[3]).is_err());
     }
@@ -236,10 +279,20 @@ mod tests {
 
     #[test]
     fn views_exist_where_chunks_are_contiguous() {
-        assert_eq!(view_strides(&[4, 6], &[6, 1], &[2, 2, 6]).unwrap().as_slice(), &[12, 6, 1]);
+        assert_eq!(
+            view_strides(&[4, 6], &[6, 1], &[2, 2, 6])
+                .unwrap()
+                .as_slice(),
+            &[12, 6, 1]
+        );
         // A transposed matrix cannot be flattened without a copy, but its axes can be split.
         assert!(view_strides(&[6, 4], &[1, 6], &[24]).is_none());
-        assert_eq!(view_strides(&[6, 4], &[1, 6], &[2, 3, 4]).unwrap().as_slice(), &[3, 1, 6]);
+        assert_eq!(
+            view_strides(&[6, 4], &[1, 6], &[2, 3, 4])
+                .unwrap()
+                .as_slice(),
+            &[3, 1, 6]
+        );
         assert_eq!(view_strides(&[], &[], &[1, 1]).unwrap().as_slice(), &[1, 1]);
     }
 

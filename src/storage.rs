@@ -74,7 +74,12 @@ impl Storage {
     ///
     /// # Safety
     /// `data` must be readable (and writable unless `read_only`) for `bytes` bytes while `keep` lives.
-    pub unsafe fn foreign(data: *mut u8, bytes: usize, read_only: bool, keep: Box<dyn Any>) -> Storage {
+    pub unsafe fn foreign(
+        data: *mut u8,
+        bytes: usize,
+        read_only: bool,
+        keep: Box<dyn Any>,
+    ) -> Storage {
         Storage(Rc::new(StorageImpl {
             data,
             bytes,

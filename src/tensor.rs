@@ -66,7 +66,13 @@ impl Tensor {
     ///
     /// # Safety
     /// Every element the sizes and strides reach from `offset` must lie inside the storage.
-    pub unsafe fn from_parts(storage: Storage, offset: usize, sizes: Sizes, strides: Strides, dtype: DType) -> Tensor {
+    pub unsafe fn from_parts(
+        storage: Storage,
+        offset: usize,
+        sizes: Sizes,
+        strides: Strides,
+        dtype: DType,
+    ) -> Tensor {
         let numel = sizes.iter().product();
         let contiguous = shape::is_contiguous(&sizes, &strides);
         Tensor(Rc::new(TensorImpl {
@@ -93,19 +99,40 @@ impl Tensor {
         let storage = new_storage(n, dtype, device)?;
         // SAFETY: the storage was made for exactly these elements.
         Ok(unsafe {
-            Self::from_parts(storage, 0, SmallVec::from_slice(sizes), shape::contiguous_strides(sizes), dtype)
+            Self::from_parts(
+                storage,
+                0,
+                SmallVec::from_slice(sizes),
+                shape::contiguous_strides(sizes),
+                dtype,
+            )
         })
     }
 
     /// Uninitialised with the given non-negative strides.
-    pub fn empty_strided(sizes: &[usize], strides: &[isize], dtype: DType, device: Device) -> Result<Tensor> {
+    pub fn empty_strided(
+        sizes: &[usize],
+        strides: &[isize],
+        dtype: DType,
+        device: Device,
+    ) -> Result<Tensor> {
         shape::numel(sizes)?;
-        crate::check!(strides.iter().all(|&s| s >= 0), Runtime, "negative strides are not supported here");
+        crate::check!(
+            strides.iter().all(|&s| s >= 0),
+            Runtime,
+            "negative strides are not supported here"
+        );
         let (_, hi) = shape::extent(sizes, strides);
         let storage = new_storage(hi.max(0) as usize, dtype, device)?;
         // SAFETY: the storage spans the extent of these sizes and strides.
         Ok(unsafe {
-            Self::from_parts(storage, 0, SmallVec::from_slice(sizes), SmallVec::from_slice(strides), dtype)
+            Self::from_parts(
+                storage,
+                0,
+                SmallVec::from_slice(sizes),
+                SmallVec::from_slice(strides),
+                dtype,
+            )
         })
     }
 
@@ -128,7 +155,12 @@ impl Tensor {
         Ok(t)
     }
 
-    pub fn full(sizes: &[usize], value: impl Into<Scalar>, dtype: DType, device: Device) -> Result<Tensor> {
+    pub fn full(
+        sizes: &[usize],
+        value: impl Into<Scalar>,
+        dtype: DType,
+        device: Device,
+    ) -> Result<Tensor> {
         let t = Self::empty(sizes, dtype, device)?;
         t.fill(value.into())?;
         Ok(t)
@@ -231,7 +263,10 @@ impl Tensor {
     /// The first element on the CPU; null for device tensors.
     #[inline]
     pub fn data_ptr(&self) -> *mut u8 {
-        self.0.storage.data().wrapping_add(self.0.offset * self.0.dtype.size())
+        self.0
+            .storage
+            .data()
+            .wrapping_add(self.0.offset * self.0.dtype.size())
     }
 
     /// Whether the elements fill a contiguous block in some order of the axes.
@@ -239,8 +274,13 @@ impl Tensor {
         if self.is_contiguous() {
             return true;
         }
-        let mut axes: SmallVec<[(isize, usize); 5]> =
-            self.strides().iter().copied().zip(self.sizes().iter().copied()).filter(|a| a.1 != 1).collect();
+        let mut axes: SmallVec<[(isize, usize); 5]> = self
+            .strides()
+            .iter()
+            .copied()
+            .zip(self.sizes().iter().copied())
+            .filter(|a| a.1 != 1)
+            .collect();
         axes.sort_unstable();
         let mut step = 1isize;
         axes.iter().all(|&(stride, n)| {
@@ -304,7 +344,11 @@ impl Tensor {
 
     /// The elements as i64 in row-major order.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        let t = self.detach().to_device(Device::Cpu)?.to_dtype(T::DTYPE)?.contiguous()?;
+        let t = self
+            .detach()
+            .to_device(Device::Cpu)?
+            .to_dtype(T::DTYPE)?
+            .contiguous()?;
         Ok(t.as_slice::<T>()?.to_vec())
     }
 
@@ -356,7 +400,13 @@ impl Tensor {
     ///
     /// # Safety
     /// As `from_parts`.
-    pub unsafe fn view_parts(&self, offset: usize, sizes: Sizes, strides: Strides, kind: ViewKind) -> Tensor {
+    pub unsafe fn view_parts(
+        &self,
+        offset: usize,
+        sizes: Sizes,
+        strides: Strides,
+        kind: ViewKind,
+    ) -> Tensor {
         // SAFETY: the caller's promise.
         unsafe { self.view_as_dtype(offset, sizes, strides, self.dtype(), kind) }
     }
@@ -378,7 +428,9 @@ impl Tensor {
             None => (self.clone(), ViewKind::Plain),
         };
         let kind = match (kind, base_kind) {
-            (ViewKind::Plain, ViewKind::Plain) if !crate::autograd::is_grad_enabled() => ViewKind::NoGrad,
+            (ViewKind::Plain, ViewKind::Plain) if !crate::autograd::is_grad_enabled() => {
+                ViewKind::NoGrad
+            }
             (ViewKind::Plain, k) => k,
             (k, _) => k,
         };
@@ -395,9 +447,16 @@ impl Tensor {
     ///
     /// # Safety
     /// As `from_parts`.
-    unsafe fn alias_parts(&self, offset: usize, sizes: Sizes, strides: Strides, dtype: DType) -> Tensor {
+    unsafe fn alias_parts(
+        &self,
+        offset: usize,
+        sizes: Sizes,
+        strides: Strides,
+        dtype: DType,
+    ) -> Tensor {
         // SAFETY: the caller's promise.
-        let mut t = unsafe { Self::from_parts(self.0.storage.clone(), offset, sizes, strides, dtype) };
+        let mut t =
+            unsafe { Self::from_parts(self.0.storage.clone(), offset, sizes, strides, dtype) };
         if let Some(t) = Rc::get_mut(&mut t.0) {
             t.version = RefCell::new(Version::Shared(self.share_version()));
         }
@@ -407,8 +466,14 @@ impl Tensor {
     /// The same data without history; writes to it are seen by the graph's version checks.
     pub fn detach(&self) -> Tensor {
         // SAFETY: the same sizes and strides as this tensor's.
-        let mut t =
-            unsafe { self.alias_parts(self.0.offset, self.0.sizes.clone(), self.0.strides.clone(), self.0.dtype) };
+        let mut t = unsafe {
+            self.alias_parts(
+                self.0.offset,
+                self.0.sizes.clone(),
+                self.0.strides.clone(),
+                self.0.dtype,
+            )
+        };
         if let Some(t) = Rc::get_mut(&mut t.0) {
             t.inference = self.0.inference;
             t.wrapped = self.0.wrapped;
@@ -438,13 +503,18 @@ impl Tensor {
             t.version = RefCell::new(Version::Shared(self.share_version()));
             t.inference = self.0.inference;
             t.view = self.0.view.as_ref().map(|v| {
-                Box::new(View { base: v.base.clone(), kind: v.kind, seen: v.seen.clone() })
+                Box::new(View {
+                    base: v.base.clone(),
+                    kind: v.kind,
+                    seen: v.seen.clone(),
+                })
             });
             if let Some(meta) = self.0.meta.get() {
                 let _ = t.meta.set(meta.clone());
             }
         }
-        t.0.py_object.set(self.0.py_object.replace(std::ptr::null_mut()));
+        t.0.py_object
+            .set(self.0.py_object.replace(std::ptr::null_mut()));
         t
     }
 
@@ -476,13 +546,21 @@ fn new_storage(numel: usize, dtype: DType, device: Device) -> Result<Storage> {
     let bytes = numel
         .checked_mul(dtype.size())
         .filter(|&b| b <= isize::MAX as usize)
-        .ok_or_else(|| crate::err!(Runtime, "Storage size calculation overflowed with {numel} elements"))?;
+        .ok_or_else(|| {
+            crate::err!(
+                Runtime,
+                "Storage size calculation overflowed with {numel} elements"
+            )
+        })?;
     match device {
         Device::Cpu => Storage::new(bytes),
         #[cfg(feature = "gpu")]
         Device::Gpu(_) => crate::gpu::new_storage(numel, dtype, device),
         #[cfg(not(feature = "gpu"))]
-        Device::Gpu(_) => crate::bail!(Runtime, "this build of rtorch has no GPU backend (cargo feature `gpu`)"),
+        Device::Gpu(_) => crate::bail!(
+            Runtime,
+            "this build of rtorch has no GPU backend (cargo feature `gpu`)"
+        ),
     }
 }
 

@@ -30,7 +30,6 @@ FLOATS = [0.0, -0.0, 1.0, -1.0, 1e308, -1e308, 5e-324, 1e30, float("nan"), float
 class Fuzz:
     def __init__(self, seed):
         import opdb
-
         import rtorch as torch
 
         self.opdb, self.torch = opdb, torch

@@ -6,7 +6,7 @@ import pytest
 import rtorch as torch
 
 BASE = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
-I = np.array([2, 0, 1])  # noqa: E741
+I = np.array([2, 0, 1])
 MASK = BASE % 3 == 0
 READS = {
     "int": 1,
@@ -111,7 +111,7 @@ def test_views_share_memory(name):
         (
             torch.tensor([True, False]),
             IndexError,
-            r"The shape of the mask \[2\] at index 0 does not match the shape of the indexed tensor \[3, 4, 5\] at index 0",
+            r"The shape of the mask \[2\] at index 0 does not match the shape of the indexed tensor \[3, 4, 5\]",
         ),
         (torch.tensor([1.0]), IndexError, "tensors used as indices must be long, int, byte or bool tensors"),
         (
@@ -133,7 +133,7 @@ def test_write_errors():
     x = torch.zeros(3, 4)
     with pytest.raises(
         RuntimeError,
-        match=r"expand\(torch.FloatTensor\{\[3\]\}|The expanded size of the tensor \(4\) must match the existing size \(3\)|shape mismatch",
+        match=r"expand\(torch.FloatTensor\{\[3\]\}|The expanded size of the tensor \(4\) must match|shape mismatch",
     ):
         x[0] = torch.ones(3)
     with pytest.raises(RuntimeError, match="shape mismatch: value tensor of shape"):

@@ -265,7 +265,7 @@ def test_state_dict():
     state["extra"] = state.pop("scale")
     with pytest.raises(
         RuntimeError,
-        match=r'Error\(s\) in loading state_dict for Net:\n\tMissing key\(s\) in state_dict: "scale". \n\tUnexpected key\(s\) in state_dict: "extra"',
+        match=r'for Net:\n\tMissing key\(s\) in state_dict: "scale". \n\tUnexpected key\(s\) in state_dict: "extra"',
     ):
         other.load_state_dict(state)
     result = other.load_state_dict(state, strict=False)
@@ -274,7 +274,7 @@ def test_state_dict():
     state["first.bias"] = torch.ones(9)
     with pytest.raises(
         RuntimeError,
-        match=r"size mismatch for first.bias: copying a param with shape torch.Size\(\[9\]\) from checkpoint, the shape in current model is torch.Size\(\[3\]\)",
+        match=r"size mismatch for first.bias: copying a param with shape torch.Size\(\[9\]\) from checkpoint",
     ):
         other.load_state_dict(state)
 

@@ -114,7 +114,7 @@ def check_values(row, sample, dtype):
 @cases(lambda row: row.all_dtypes())
 def test_values(row, dtype):
     samples = row.draw(dtype)
-    assert samples, f"{row} has no samples"
+    assert samples or row.errors, f"{row} has no samples"
     for sample in samples:
         result = check_values(row, sample, dtype)
         if row.view:
@@ -124,7 +124,7 @@ def test_values(row, dtype):
 def check_view(row, sample, result):
     """Same memory, and the strides that numpy's view of such memory has."""
     x = sample.tensors()[0]
-    shared = result.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+    shared = result is x or result._base is x or result.data_ptr() == x.data_ptr()
     assert shared, f"{row}{sample} is no view"
     if result.numel() == 0 or x.is_complex() or result.is_complex():
         return
@@ -226,6 +226,11 @@ def test_in_place(row, dtype):
     inplace = getattr(torch.Tensor, f"{row.name}_", None)
     if inplace is None:
         inplace = opdb.find(f"{row.name}_")
+    if inplace is None and row.space == "nn.functional":
+        # Activations without a name of their own in place take a flag.
+        def inplace(*args, **kwargs):
+            return f(*args, **kwargs, inplace=True)
+
     assert inplace is not None, f"{row.name}_ is missing"
     for sample in row.draw(dtype):
         want, x = f(*sample.args, **sample.kwargs), sample.args[0]

@@ -367,7 +367,7 @@ def test_zero_grad():
         (
             lambda: optim.SGD(torch.ones(1, requires_grad=True), lr=0.1),
             TypeError,
-            "params argument given to the optimizer should be an iterable of Tensors or dicts, but got torch.FloatTensor",
+            "params argument given to the optimizer should be an iterable of Tensors or dicts, but got",
         ),
         (
             lambda: optim.SGD([torch.ones(1, requires_grad=True)], lr=0.1, nesterov=True),

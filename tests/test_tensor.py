@@ -282,7 +282,7 @@ def test_format():
         and f"{torch.ones(1)}" == "tensor([1.])"
     )
     with pytest.raises(TypeError):
-        f"{torch.ones(2):.2f}"  # noqa: B018
+        f"{torch.ones(2):.2f}"
 
 
 def test_out_resizes_and_shares():
@@ -304,9 +304,16 @@ def test_in_place_broadcast_and_cast_errors():
         torch.ones(2, dtype=torch.int64).add_(1.5)
     with pytest.raises(
         RuntimeError,
-        match="unsupported operation: more than one element of the written-to tensor refers to a single memory location",
+        match="more than one element of the written-to tensor refers to a single memory location",
     ):
         torch.ones(1).expand(3).add_(1)
+
+
+def test_storages():
+    x = torch.arange(6.0)
+    storage = x.untyped_storage()
+    assert storage.nbytes() == 24 and storage.data_ptr() == x.data_ptr() == x[2:].untyped_storage().data_ptr()
+    assert x.clone().untyped_storage().data_ptr() != x.data_ptr()
 
 
 def test_overlapping_copies():

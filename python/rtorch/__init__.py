@@ -1,12 +1,12 @@
 """PyTorch's public API over a small, fast Rust core. This file binds names and defines nothing."""
 
 from rtorch import _C
-from rtorch._C import *  # noqa: F403
+from rtorch._C import *
 from rtorch._C import Tensor, __version__, device, dtype, layout, memory_format
 from rtorch._constants import e, inf, nan, newaxis, pi
-from rtorch._contractions import *  # noqa: F403
+from rtorch._contractions import *
 from rtorch._errors import OutOfMemoryError
-from rtorch._functions import *  # noqa: F403
+from rtorch._functions import *
 from rtorch._lazy import attribute as __getattr__
 from rtorch._size import Size
 from rtorch._tensor import (

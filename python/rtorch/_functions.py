@@ -117,7 +117,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
         obj = from_dlpack(obj)
     result = _C.as_tensor(obj, dtype=dtype, device=device)
     if copy is False and isinstance(obj, (list, tuple, int, float)):
-        raise ValueError("can't alias arbitrary object into a tensor.")
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
     if copy:
         result = result.clone() if isinstance(obj, Tensor) or hasattr(obj, "__array_interface__") else result
     if requires_grad != result.requires_grad:

@@ -3,8 +3,8 @@
 import importlib
 
 _MODULES = frozenset(
-    "amp autograd backends cuda distributed distributions fft func gpu jit linalg masked multiprocessing nn optim random "
-    "return_types safetensors serialization signal special storage testing utils vision".split()
+    "amp autograd backends cuda distributed distributions fft func gpu jit linalg masked multiprocessing nn optim overrides "
+    "random return_types safetensors serialization signal special storage testing utils vision".split()
 )
 # Names that live in a submodule and are reached from the top.
 _HOMES = {
@@ -18,6 +18,8 @@ _HOMES = {
     "fork_rng": "random",
     "vmap": "func",
     "autocast": "amp",
+    "finfo": "_dtype_info",
+    "iinfo": "_dtype_info",
 }
 
 

@@ -20,9 +20,7 @@ class Size(tuple):
         for i, n in enumerate(sizes):
             if type(n) is not int:
                 if isinstance(n, bool) or not hasattr(n, "__index__"):
-                    raise TypeError(
-                        f"torch.Size() takes an iterable of 'int' (item {i} is '{type(n).__name__}')"
-                    )
+                    raise TypeError(f"torch.Size() takes an iterable of 'int' (item {i} is '{type(n).__name__}')")
                 n = n.__index__()
             items.append(n)
         return tuple.__new__(cls, items)

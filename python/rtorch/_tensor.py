@@ -15,7 +15,12 @@ def _legacy_new(*args, **kwargs):
 
 
 def _legacy_of(dtype, args, kwargs):
-    kwargs.pop("device", None)
+    kwargs = dict(kwargs)
+    device = kwargs.pop("device", None)
+    if device is not None and str(device).partition(":")[0] != "cpu":
+        raise RuntimeError(f"legacy constructor expects device type: cpu but device type: {device} was passed")
+    if "size" in kwargs and not args:
+        return _C.empty(tuple(kwargs["size"]), dtype=dtype)
     if kwargs:
         raise TypeError(f"new() got an unexpected keyword argument '{next(iter(kwargs))}'")
     if not args:
@@ -29,10 +34,10 @@ def _legacy_of(dtype, args, kwargs):
         if type(data).__name__ == "Size":
             return _C.empty(tuple(data), dtype=dtype)
         if not isinstance(data, int) or isinstance(data, bool):
-            if isinstance(data, (float, complex, str, bool)) or data is None:
-                raise TypeError(
-                    f"new(): data must be a sequence (got {type(data).__name__})"
-                )
+            if isinstance(data, str):
+                raise TypeError("new(): invalid data type 'str'")
+            if isinstance(data, (float, complex, bool)) or data is None:
+                raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
             return _C.tensor(data, dtype=dtype)
     return _C.empty(args, dtype=dtype)
 
@@ -92,9 +97,7 @@ def _format(self, spec):
 def _contains(self, item):
     if isinstance(item, (Tensor, int, float, complex, bool)):
         return bool((self == item).any())
-    raise RuntimeError(
-        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(item)}."
-    )
+    raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(item)}.")
 
 
 def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
@@ -201,10 +204,10 @@ def __deepcopy__(self, memo):
     if id(self) in memo:
         return memo[id(self)]
     with _no_grad():
-        key = ("storage", *_C._storage_id(self))
+        key = ("storage", *_C._storage_extent(self))
         base = memo.get(key)
         if base is None:
-            count = _C._storage_id(self)[1] // self.element_size()
+            count = _C._storage_extent(self)[1] // self.element_size()
             base = self.detach().as_strided((count,), (1,), 0).clone() if self.is_cpu else self.detach().clone()
             memo[key] = base
         if self.is_cpu and base.dtype is self.dtype:
@@ -226,7 +229,7 @@ def __deepcopy__(self, memo):
 def __reduce_ex__(self, protocol):
     from rtorch import _utils
 
-    return _utils._reduce_tensor(self)
+    return _utils._reduce_tensor(self, protocol)
 
 
 def _no_grad():
@@ -246,6 +249,10 @@ def __torch_function__(cls, func, types, args=(), kwargs=None):
     result = func(*plain, **{k: _plain(v) for k, v in kwargs.items()})
     if cls is Tensor:
         return result
+    name = getattr(func, "__name__", "")
+    if name.endswith("_") and not name.endswith("__") and args:
+        # An in-place op returns the object it was called on.
+        return args[0]
     return _as_class(result, cls)
 
 
@@ -268,6 +275,69 @@ def _as_class(value, cls):
 def as_subclass(self, cls):
     """Returns this tensor's data and history as an instance of `cls`."""
     return _C._as_subclass(self, cls)
+
+
+def __complex__(self):
+    return complex(self.item() if self.numel() == 1 else float(self))
+
+
+def __reversed__(self):
+    return self.flip(0) if self.dim() else self
+
+
+def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """Returns a copy of `data` as a tensor, with this tensor's dtype and device unless others are given."""
+    return _C.tensor(
+        data,
+        dtype=dtype or self.dtype,
+        device=device or self.device,
+        requires_grad=requires_grad,
+        pin_memory=pin_memory,
+    )
+
+
+def new(self, *args, **kwargs):
+    """Returns a tensor of this dtype made like `Tensor(...)`: of sizes, or of a sequence of numbers."""
+    return _legacy_of(self.dtype, args, kwargs)
+
+
+def _flat(self):
+    return self.detach().reshape(-1).tolist()
+
+
+def _write_back(self, values):
+    flat = _C.tensor(values, dtype=self.dtype) if values else _C.empty((0,), dtype=self.dtype)
+    with _no_grad():
+        return self.copy_(flat.reshape(self.shape))
+
+
+def apply_(self, callable):
+    """Replaces every element `x` by `callable(x)`, one Python call each; returns the tensor.
+
+    Raises:
+        RuntimeError: the tensor requires gradients.
+        TypeError: the tensor is not on the CPU.
+    """
+    return _map_with("apply_", self, (), callable)
+
+
+def map_(self, tensor, callable):
+    """Replaces every element `x` by `callable(x, y)` with the element `y` of `tensor`; returns the tensor."""
+    return _map_with("map_", self, (tensor,), callable)
+
+
+def map2_(self, x, y, callable):
+    """Replaces every element by `callable(element, x, y)` with the elements of two tensors; returns the tensor."""
+    return _map_with("map2_", self, (x, y), callable)
+
+
+def _map_with(name, self, others, callable):
+    if self.requires_grad:
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+    if not self.is_cpu:
+        raise TypeError(f"{name} is only implemented on CPU tensors")
+    columns = [_flat(t.expand(self.shape)) for t in others]
+    return _write_back(self, [callable(*row) for row in zip(_flat(self), *columns)])
 
 
 def resize_(self, *sizes, memory_format=None):
@@ -367,9 +437,10 @@ def _install():
     """Hangs the functions above on the type."""
     names = [
         "backward", "register_hook", "register_post_accumulate_grad_hook", "retain_grad", "requires_grad_", "detach_",
-        "numpy", "__array__", "__array_wrap__", "tolist", "data_ptr", "__dlpack__", "__dlpack_device__", "__deepcopy__",
-        "__reduce_ex__", "as_subclass", "resize_", "resize_as_", "set_", "cpu", "gpu", "cuda", "pin_memory", "is_pinned",
-        "is_shared", "share_memory_", "storage", "untyped_storage", "__setstate__",
+        "numpy", "__array__", "__array_wrap__", "tolist", "data_ptr", "__dlpack__", "__dlpack_device__",
+        "__deepcopy__", "__reduce_ex__", "as_subclass", "resize_", "resize_as_", "set_", "cpu", "gpu", "cuda",
+        "pin_memory", "is_pinned", "is_shared", "share_memory_", "__complex__", "__reversed__", "new_tensor", "new",
+        "apply_", "map_", "map2_", "storage", "untyped_storage", "__setstate__",
     ]  # fmt: skip
     for name in names:
         setattr(Tensor, name, globals()[name])

@@ -2,7 +2,6 @@
 
 import contextlib
 
-
 from rtorch._C import default_generator
 from rtorch._functions import manual_seed
 
@@ -38,5 +37,3 @@ def fork_rng(devices=None, enabled=True, device_type="cpu"):
     finally:
         if enabled:
             set_rng_state(state)
-
-

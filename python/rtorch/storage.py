@@ -15,7 +15,7 @@ class UntypedStorage:
 
     def nbytes(self) -> int:
         """Returns the number of bytes."""
-        return _C._storage_id(self._tensor)[1]
+        return _C._storage_extent(self._tensor)[1]
 
     def data_ptr(self) -> int:
         """Returns the address of the first byte."""
@@ -30,10 +30,12 @@ class UntypedStorage:
     __len__ = nbytes
 
     def __eq__(self, other):
-        return isinstance(other, UntypedStorage) and _C._storage_id(self._tensor) == _C._storage_id(other._tensor)
+        return isinstance(other, UntypedStorage) and _C._storage_extent(self._tensor) == _C._storage_extent(
+            other._tensor
+        )
 
     def __hash__(self):
-        return _C._storage_id(self._tensor)[0]
+        return _C._storage_extent(self._tensor)[0]
 
     _cdata = property(__hash__)
 

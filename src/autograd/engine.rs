@@ -81,7 +81,11 @@ impl Task {
 
 /// Whether nobody else can see this buffer, so that it may be written to.
 fn is_private(t: &Tensor) -> bool {
-    t.handles() == 1 && t.storage().is_unique() && t.view_of().is_none() && t.is_dense() && !t.requires_grad()
+    t.handles() == 1
+        && t.storage().is_unique()
+        && t.view_of().is_none()
+        && t.is_dense()
+        && !t.requires_grad()
 }
 
 fn sum(old: Tensor, new: Tensor, create_graph: bool) -> Result<Tensor> {
@@ -103,7 +107,9 @@ fn fit(node: &Node, index: usize, edge: &Edge, g: Tensor) -> Result<Tensor> {
     if edge.node.fits(edge.output, &g) {
         return Ok(g);
     }
-    let Some(meta) = edge.node.output_meta(edge.output) else { return Ok(g) };
+    let Some(meta) = edge.node.output_meta(edge.output) else {
+        return Ok(g);
+    };
     let mut g = g;
     if g.sizes() != meta.sizes.as_slice() {
         let ok = shape::broadcast(&meta.sizes, g.sizes()).is_ok_and(|s| s.as_slice() == g.sizes());
@@ -129,7 +135,9 @@ fn fit(node: &Node, index: usize, edge: &Edge, g: Tensor) -> Result<Tensor> {
 }
 
 fn run_tensor_hooks(node: &Rc<Node>, grads: &mut GradVec) -> Result<()> {
-    let Some((pre, hooks, retain)) = node.with_hooks(|h| (h.pre.clone(), h.tensor.clone(), h.retain.clone())) else {
+    let Some((pre, hooks, retain)) =
+        node.with_hooks(|h| (h.pre.clone(), h.tensor.clone(), h.retain.clone()))
+    else {
         return Ok(());
     };
     for (_, hook) in &pre {
@@ -193,7 +201,10 @@ pub fn run(
     super::with_grad_mode(options.create_graph, || -> Result<()> {
         for (i, (t, g)) in roots.iter().enumerate() {
             let Some(edge) = t.gradient_edge() else {
-                crate::bail!(Runtime, "element {i} of tensors does not require grad and does not have a grad_fn");
+                crate::bail!(
+                    Runtime,
+                    "element {i} of tensors does not require grad and does not have a grad_fn"
+                );
             };
             let g = match g {
                 Some(g) => {
@@ -242,18 +253,26 @@ pub fn run(
     if let Some(inputs) = inputs {
         for t in inputs {
             let Some(edge) = t.gradient_edge() else {
-                crate::bail!(Runtime, "One of the differentiated Tensors does not require grad");
+                crate::bail!(
+                    Runtime,
+                    "One of the differentiated Tensors does not require grad"
+                );
             };
             wanted.push(edge);
         }
         captured.resize(inputs.len(), None);
-        needed = Some(ancestors(&edges, &wanted.iter().map(|e| key(&e.node)).collect()));
+        needed = Some(ancestors(
+            &edges,
+            &wanted.iter().map(|e| key(&e.node)).collect(),
+        ));
     }
     drop(edges);
 
     super::with_grad_mode(options.create_graph, || -> Result<()> {
         while let Some(Ready(node)) = task.heap.pop() {
-            let Some(mut grads) = task.pending.remove(&key(&node)) else { continue };
+            let Some(mut grads) = task.pending.remove(&key(&node)) else {
+                continue;
+            };
             if needed.as_ref().is_some_and(|n| !n.contains(&key(&node))) {
                 continue;
             }
@@ -272,7 +291,9 @@ pub fn run(
                 });
             }
             if node.is_accumulator() {
-                if let (Some(Some(g)), Some(leaf), false) = (grads.pop(), node.leaf(), options.capture) {
+                if let (Some(Some(g)), Some(leaf), false) =
+                    (grads.pop(), node.leaf(), options.capture)
+                {
                     drop(grads);
                     accumulate(&leaf, g, options.create_graph)?;
                     leaf.run_post_accumulate()?;
@@ -308,7 +329,10 @@ pub fn run(
 /// Runs one node and hands its gradients on.
 fn step(node: &Rc<Node>, mut grads: GradVec, task: &mut Task, options: &Options) -> Result<()> {
     let backward = node.backward()?;
-    let out = backward(&Grads { node, grads: &grads })?;
+    let out = backward(&Grads {
+        node,
+        grads: &grads,
+    })?;
     drop(backward);
     let mut out = out;
     let hooks = node.with_hooks(|h| h.post.clone()).unwrap_or_default();
@@ -324,12 +348,17 @@ fn step(node: &Rc<Node>, mut grads: GradVec, task: &mut Task, options: &Options)
     if super::is_anomaly_enabled() {
         for (i, g) in out.iter().enumerate() {
             let bad = match g {
-                Some(g) => super::no_grad(|| -> Result<bool> {
-                    Ok(g.isnan()?.any()?.item()?.to_bool())
-                })?,
+                Some(g) => {
+                    super::no_grad(|| -> Result<bool> { Ok(g.isnan()?.any()?.item()?.to_bool()) })?
+                }
                 None => false,
             };
-            crate::check!(!bad, Runtime, "Function '{}' returned nan values in its {i}th output.", node.display_name());
+            crate::check!(
+                !bad,
+                Runtime,
+                "Function '{}' returned nan values in its {i}th output.",
+                node.display_name()
+            );
         }
     }
     let edges = node.edges();
@@ -342,7 +371,9 @@ fn step(node: &Rc<Node>, mut grads: GradVec, task: &mut Task, options: &Options)
         edges.len()
     );
     for (i, (g, edge)) in out.into_iter().zip(edges).enumerate() {
-        let (Some(g), Some(edge)) = (g, edge) else { continue };
+        let (Some(g), Some(edge)) = (g, edge) else {
+            continue;
+        };
         let g = fit(node, i, &edge, g)?;
         task.add(&edge, g)?;
     }
@@ -355,7 +386,9 @@ fn accumulate(leaf: &Rc<super::Meta>, g: Tensor, create_graph: bool) -> Result<(
     let new = match old {
         None if create_graph || is_private(&g) => g,
         None => g.clone_data()?,
-        Some(old) if create_graph || old.dtype() == DType::Bool || old.requires_grad() => old.add(&g)?,
+        Some(old) if create_graph || old.dtype() == DType::Bool || old.requires_grad() => {
+            old.add(&g)?
+        }
         Some(old) => {
             old.add_assign(&g)?;
             old
@@ -367,14 +400,27 @@ fn accumulate(leaf: &Rc<super::Meta>, g: Tensor, create_graph: bool) -> Result<(
 
 /// `t.backward(gradient)`.
 pub fn backward(t: &Tensor, gradient: Option<Tensor>) -> Result<()> {
-    let options = Options { retain_graph: false, create_graph: false, capture: false, allow_unused: true };
+    let options = Options {
+        retain_graph: false,
+        create_graph: false,
+        capture: false,
+        allow_unused: true,
+    };
     run(&[(t.clone(), gradient)], None, &options).map(|_| ())
 }
 
 /// Gradients of the sum of `outputs` with respect to `inputs`.
-pub fn grad(outputs: &[(Tensor, Option<Tensor>)], inputs: &[Tensor], create_graph: bool) -> Result<Vec<Option<Tensor>>> {
-    let options =
-        Options { retain_graph: create_graph, create_graph, capture: true, allow_unused: true };
+pub fn grad(
+    outputs: &[(Tensor, Option<Tensor>)],
+    inputs: &[Tensor],
+    create_graph: bool,
+) -> Result<Vec<Option<Tensor>>> {
+    let options = Options {
+        retain_graph: create_graph,
+        create_graph,
+        capture: true,
+        allow_unused: true,
+    };
     run(outputs, Some(inputs), &options)
 }
 
@@ -410,7 +456,10 @@ mod tests {
     fn second_derivatives_of_a_product() {
         let x = leaf(&[2.0]);
         let y = x.mul(&x).unwrap().mul(&x).unwrap();
-        let g = grad(&[(y, None)], &[x.clone()], true).unwrap().remove(0).unwrap();
+        let g = grad(&[(y, None)], &[x.clone()], true)
+            .unwrap()
+            .remove(0)
+            .unwrap();
         let gg = grad(&[(g, None)], &[x], false).unwrap().remove(0);
         assert_eq!(values(gg), [12.0]);
     }
@@ -419,7 +468,10 @@ mod tests {
     fn writing_through_a_view_reaches_the_base() {
         let w = leaf(&[1.0, 1.0]);
         let x = Tensor::zeros(&[4], DType::F64, Device::Cpu).unwrap();
-        x.slice(0, Some(1), Some(3), 1).unwrap().copy_(&w.mul_scalar(3.0).unwrap()).unwrap();
+        x.slice(0, Some(1), Some(3), 1)
+            .unwrap()
+            .copy_(&w.mul_scalar(3.0).unwrap())
+            .unwrap();
         backward(&x.mul(&x).unwrap().sum_all().unwrap(), None).unwrap();
         assert_eq!(values(w.grad()), [18.0, 18.0]);
     }
@@ -430,7 +482,10 @@ mod tests {
         let y = x.exp().unwrap();
         y.add_assign(&y.detach()).unwrap();
         let e = backward(&y, None).unwrap_err();
-        assert!(e.message.contains("modified by an inplace operation"), "{e}");
+        assert!(
+            e.message.contains("modified by an inplace operation"),
+            "{e}"
+        );
     }
 
     #[test]
@@ -438,7 +493,12 @@ mod tests {
         let x = leaf(&[1.0]);
         let y = x.mul(&x).unwrap();
         backward(&y, None).unwrap();
-        assert!(backward(&y, None).unwrap_err().message.contains("a second time"));
+        assert!(
+            backward(&y, None)
+                .unwrap_err()
+                .message
+                .contains("a second time")
+        );
         let z = x.add(&x).unwrap();
         backward(&z, None).unwrap();
         backward(&z, None).unwrap();

@@ -9,7 +9,11 @@ use std::rc::Rc;
 
 /// Whether more than one element may share an address.
 fn overlaps_itself(t: &Tensor) -> bool {
-    t.numel() > 1 && t.strides().iter().zip(t.sizes()).any(|(&s, &n)| s == 0 && n > 1)
+    t.numel() > 1
+        && t.strides()
+            .iter()
+            .zip(t.sizes())
+            .any(|(&s, &n)| s == 0 && n > 1)
 }
 
 /// Refuses writes that memory cannot take.
@@ -45,7 +49,11 @@ pub fn check(t: &Tensor, needs_grad: bool) -> Result<()> {
         !(requires && t.is_leaf()),
         Runtime,
         "{} Variable that requires grad is being used in an in-place operation.",
-        if t.view_of().is_some() { "a view of a leaf" } else { "a leaf" }
+        if t.view_of().is_some() {
+            "a view of a leaf"
+        } else {
+            "a leaf"
+        }
     );
     if let Some(view) = t.view_of() {
         if view.base.requires_grad() && view.base.is_leaf() {
@@ -62,15 +70,23 @@ pub fn check(t: &Tensor, needs_grad: bool) -> Result<()> {
                      output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
                 }
                 ViewKind::NoGrad => {
-                    "This view was created inside a no_grad block (or without grad mode) and is being modified inplace \
-                     with grad mode enabled. Given that this use case is ambiguous and error-prone, it is forbidden. You \
+                    "Given that this use case is ambiguous and error-prone, it is forbidden. You \
                      can clarify your code by moving both the view and the inplace either both inside the no_grad block \
                      (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be \
                      tracked)."
                 }
             };
-            let maker = t.grad_fn().map(|(n, i)| format!("Output {i} of {} is", n.display_name()));
-            crate::bail!(Runtime, "{} a view and is being modified inplace. {reason}", maker.as_deref().unwrap_or("This tensor is"));
+            let what = match t.grad_fn() {
+                Some((n, i)) => {
+                    let name = n.display_name().trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
+                    let op = name.strip_suffix("Backward").unwrap_or(&name);
+                    format!("Output {i} of {op} is a view and is being modified inplace.")
+                }
+                None => {
+                    "A view was created in no_grad mode and is being modified inplace with grad mode enabled.".to_string()
+                }
+            };
+            crate::bail!(Runtime, "{what} {reason}");
         }
     }
     Ok(())
@@ -152,7 +168,12 @@ pub fn view_node(t: &Tensor, base: &Tensor) -> Rc<Node> {
         Rc::new(move |g: &Grads| -> Result<GradVec> {
             let g0 = g.get(0)?;
             Ok(smallvec![Some(crate::ops::view::as_strided_backward(
-                &g0, &base_sizes, &base_strides, &sizes, &strides, start
+                &g0,
+                &base_sizes,
+                &base_strides,
+                &sizes,
+                &strides,
+                start
             )?)])
         }),
     );

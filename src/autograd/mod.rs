@@ -96,7 +96,12 @@ impl Meta {
         self.post_accumulate.borrow_mut().retain(|h| h.0 != id);
     }
     pub(crate) fn run_post_accumulate(&self) -> Result<()> {
-        let hooks: Vec<_> = self.post_accumulate.borrow().iter().map(|h| h.1.clone()).collect();
+        let hooks: Vec<_> = self
+            .post_accumulate
+            .borrow()
+            .iter()
+            .map(|h| h.1.clone())
+            .collect();
         hooks.iter().try_for_each(|h| h())
     }
 }
@@ -219,7 +224,10 @@ impl Tensor {
             return None;
         }
         let meta = self.meta_or_new();
-        let node = meta.accumulator.get_or_init(|| Node::accumulator(self, Rc::downgrade(meta))).clone();
+        let node = meta
+            .accumulator
+            .get_or_init(|| Node::accumulator(self, Rc::downgrade(meta)))
+            .clone();
         Some(Edge { node, output: 0 })
     }
 
@@ -263,9 +271,14 @@ pub fn record_stateless(
 /// Records an op that has no derivative: backward through it fails and names it.
 pub fn record_not_differentiable(op: &'static str, inputs: &[&Tensor], outputs: &[&Tensor]) {
     attach(
-        Node::new("NotImplemented", inputs, false, Rc::new(move |_: &Grads| {
-            crate::bail!(Runtime, "derivative for {op} is not implemented")
-        })),
+        Node::new(
+            "NotImplemented",
+            inputs,
+            false,
+            Rc::new(move |_: &Grads| {
+                crate::bail!(Runtime, "derivative for {op} is not implemented")
+            }),
+        ),
         outputs,
     );
 }

@@ -71,8 +71,18 @@ pub fn next_hook_id() -> u64 {
 }
 
 impl Node {
-    pub fn new(name: impl Into<Cow<'static, str>>, inputs: &[&Tensor], stateful: bool, backward: Backward) -> Rc<Node> {
-        Self::with_edges(name, inputs.iter().map(|t| t.gradient_edge()).collect(), stateful, backward)
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        inputs: &[&Tensor],
+        stateful: bool,
+        backward: Backward,
+    ) -> Rc<Node> {
+        Self::with_edges(
+            name,
+            inputs.iter().map(|t| t.gradient_edge()).collect(),
+            stateful,
+            backward,
+        )
     }
 
     pub fn with_edges(
@@ -188,7 +198,9 @@ impl Node {
     }
 
     pub fn hooks_mut(&self) -> RefMut<'_, Hooks> {
-        RefMut::map(self.hooks.borrow_mut(), |h| &mut **h.get_or_insert_with(Default::default))
+        RefMut::map(self.hooks.borrow_mut(), |h| {
+            &mut **h.get_or_insert_with(Default::default)
+        })
     }
 
     /// Reads the hooks, if there are any.
@@ -229,12 +241,17 @@ thread_local! {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let remains = (std::mem::take(self.edges.get_mut()), self.backward.get_mut().take());
+        let remains = (
+            std::mem::take(self.edges.get_mut()),
+            self.backward.get_mut().take(),
+        );
         if remains.0.is_empty() && remains.1.is_none() {
             return;
         }
         // While a thread ends its locals are gone: then the remains drop recursively.
-        let Ok(first) = DIGGING.try_with(|d| !d.replace(true)) else { return };
+        let Ok(first) = DIGGING.try_with(|d| !d.replace(true)) else {
+            return;
+        };
         let _ = GRAVE.try_with(|g| g.borrow_mut().push(remains));
         if first {
             while let Ok(Some(next)) = GRAVE.try_with(|g| g.borrow_mut().pop()) {
@@ -276,7 +293,11 @@ impl Grads<'_> {
 
     /// `f()` if input `i` wants a gradient.
     pub fn when(&self, i: usize, f: impl FnOnce() -> Result<Tensor>) -> Result<Option<Tensor>> {
-        if self.needs(i) { f().map(Some) } else { Ok(None) }
+        if self.needs(i) {
+            f().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -291,12 +312,20 @@ pub struct Saved {
 impl Saved {
     /// Keeps an input of the op.
     pub fn input(t: &Tensor) -> Saved {
-        Saved { tensor: t.clone(), version: t.version(), output: None }
+        Saved {
+            tensor: t.clone(),
+            version: t.version(),
+            output: None,
+        }
     }
 
     /// Keeps output `i` of the op.
     pub fn output(t: &Tensor, i: u32) -> Saved {
-        Saved { tensor: t.detach(), version: t.version(), output: Some(i) }
+        Saved {
+            tensor: t.detach(),
+            version: t.version(),
+            output: Some(i),
+        }
     }
 
     /// Keeps an input that may be missing.

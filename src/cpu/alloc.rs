@@ -90,7 +90,9 @@ fn free(p: *mut u8, size: usize) {
 }
 
 fn fresh(size: usize) -> *mut u8 {
-    let Some(l) = layout(size) else { return std::ptr::null_mut() };
+    let Some(l) = layout(size) else {
+        return std::ptr::null_mut();
+    };
     // SAFETY: the size is never zero.
     let p = unsafe { alloc(l) };
     #[cfg(target_os = "linux")]
@@ -114,7 +116,11 @@ pub fn allocate(bytes: usize) -> *mut u8 {
     if bytes > isize::MAX as usize - HUGE {
         return std::ptr::null_mut();
     }
-    let block = if bytes <= SMALL_LIMIT { class_of(bytes).1 } else { large_size(bytes) };
+    let block = if bytes <= SMALL_LIMIT {
+        class_of(bytes).1
+    } else {
+        large_size(bytes)
+    };
     let taken = CACHE.try_with(|c| {
         let c = &mut *c.borrow_mut();
         c.stats.allocations += 1;
@@ -122,7 +128,10 @@ pub fn allocate(bytes: usize) -> *mut u8 {
             c.small[class_of(bytes).0].pop()
         } else {
             // Sizes are rounded, so equal requests meet; the newest block is the warmest. Large blocks are few: scan.
-            c.large.iter().rposition(|&(size, _)| size == block).map(|i| c.large.remove(i).1)
+            c.large
+                .iter()
+                .rposition(|&(size, _)| size == block)
+                .map(|i| c.large.remove(i).1)
         };
         if found.is_some() {
             c.stats.cached_bytes -= block;
@@ -156,7 +165,11 @@ pub fn allocate(bytes: usize) -> *mut u8 {
 /// `p` must come from `allocate` with the same `bytes` and not be used again.
 pub unsafe fn release(p: *mut u8, bytes: usize) {
     let small = bytes <= SMALL_LIMIT;
-    let block = if small { class_of(bytes).1 } else { large_size(bytes) };
+    let block = if small {
+        class_of(bytes).1
+    } else {
+        large_size(bytes)
+    };
     let kept = CACHE.try_with(|c| {
         let c = &mut *c.borrow_mut();
         c.stats.allocated_bytes = c.stats.allocated_bytes.saturating_sub(block);

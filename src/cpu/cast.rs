@@ -10,7 +10,13 @@ pub type Cast = unsafe fn(src: *const u8, ss: isize, dst: *mut u8, ds: isize, n:
 
 /// # Safety
 /// `n` elements at the given strides must be readable at `src` and writable at `dst`.
-unsafe fn convert<S: Element, D: Element>(src: *const u8, ss: isize, dst: *mut u8, ds: isize, n: usize) {
+unsafe fn convert<S: Element, D: Element>(
+    src: *const u8,
+    ss: isize,
+    dst: *mut u8,
+    ds: isize,
+    n: usize,
+) {
     let (s_item, d_item) = (size_of::<S>() as isize, size_of::<D>() as isize);
     // SAFETY: the caller's promise.
     unsafe {
@@ -48,7 +54,8 @@ unsafe fn copy<T: Copy>(src: *const u8, ss: isize, dst: *mut u8, ds: isize, n: u
             }
         } else {
             for i in 0..n as isize {
-                (dst.wrapping_offset(i * ds) as *mut T).write(*(src.wrapping_offset(i * ss) as *const T));
+                (dst.wrapping_offset(i * ds) as *mut T)
+                    .write(*(src.wrapping_offset(i * ss) as *const T));
             }
         }
     }

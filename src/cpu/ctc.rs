@@ -15,7 +15,11 @@ pub struct Batch<'a> {
 
 fn log_add(a: f64, b: f64) -> f64 {
     let (high, low) = if a > b { (a, b) } else { (b, a) };
-    if high == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
+    if high == f64::NEG_INFINITY {
+        high
+    } else {
+        high + (low - high).exp().ln_1p()
+    }
 }
 
 impl Batch<'_> {
@@ -25,7 +29,11 @@ impl Batch<'_> {
 
     /// The class at place `s` of the labels with blanks around and between them.
     fn class(&self, n: usize, s: usize) -> usize {
-        if s % 2 == 0 { self.blank } else { self.labels[n][s / 2] }
+        if s % 2 == 0 {
+            self.blank
+        } else {
+            self.labels[n][s / 2]
+        }
     }
 
     /// Whether a path may come to place `s` from two places before.
@@ -69,7 +77,11 @@ impl Batch<'_> {
         for t in (0..steps).rev() {
             for s in 0..places {
                 let to = if t + 1 == steps {
-                    if s + 2 >= places { 0.0 } else { f64::NEG_INFINITY }
+                    if s + 2 >= places {
+                        0.0
+                    } else {
+                        f64::NEG_INFINITY
+                    }
                 } else {
                     let after = &beta[(t + 1) * places..(t + 2) * places];
                     let mut sum = after[s];
@@ -95,7 +107,11 @@ impl Batch<'_> {
         }
         let alpha = self.forward(n);
         let last = &alpha[alpha.len() - places..];
-        -(if places > 1 { log_add(last[places - 1], last[places - 2]) } else { last[0] })
+        -(if places > 1 {
+            log_add(last[places - 1], last[places - 2])
+        } else {
+            last[0]
+        })
     }
 
     pub fn losses(&self) -> Vec<f64> {
@@ -127,13 +143,18 @@ impl Batch<'_> {
                     through.fill(f64::NEG_INFINITY);
                     for s in 0..places {
                         let c = self.class(n, s);
-                        through[c] = log_add(through[c], alpha[t * places + s] + beta[t * places + s]);
+                        through[c] =
+                            log_add(through[c], alpha[t * places + s] + beta[t * places + s]);
                     }
                     for (c, sum) in through.iter().enumerate() {
                         let p = self.log_prob(t, n, c);
                         let value = (p.exp() - (sum + losses[n] - p).exp()) * g[n];
                         // SAFETY: each element of the batch owns its rows of (time, batch, classes).
-                        unsafe { dst.of::<f64>().add((t * count + n) * classes + c).write(value) };
+                        unsafe {
+                            dst.of::<f64>()
+                                .add((t * count + n) * classes + c)
+                                .write(value)
+                        };
                     }
                 }
             }

@@ -47,7 +47,12 @@ struct Tap<R> {
 }
 
 impl<R: Real> Tap<R> {
-    const NONE: Tap<R> = Tap { at: 0, weight: R::ZERO, slope: [R::ZERO; 3], bend: [[R::ZERO; 3]; 3] };
+    const NONE: Tap<R> = Tap {
+        at: 0,
+        weight: R::ZERO,
+        slope: [R::ZERO; 3],
+        bend: [[R::ZERO; 3]; 3],
+    };
 }
 
 /// What flows into a second derivative: gradients of the image's and the grid's gradients.
@@ -61,11 +66,22 @@ fn reflect<R: Real>(x: R, twice_low: f64, twice_high: f64) -> (R, R) {
     if twice_low == twice_high {
         return (R::ZERO, R::ZERO);
     }
-    let (low, span) = (R::from_f64(twice_low / 2.0), R::from_f64((twice_high - twice_low) / 2.0));
+    let (low, span) = (
+        R::from_f64(twice_low / 2.0),
+        R::from_f64((twice_high - twice_low) / 2.0),
+    );
     let shifted = x - low;
-    let (away, sign) = if shifted < R::ZERO { (-shifted, -R::ONE) } else { (shifted, R::ONE) };
+    let (away, sign) = if shifted < R::ZERO {
+        (-shifted, -R::ONE)
+    } else {
+        (shifted, R::ONE)
+    };
     let (extra, flips) = (away.fmod(span), (away / span).floor());
-    if flips.fmod(R::TWO) == R::ZERO { (extra + low, sign) } else { (span - extra + low, -sign) }
+    if flips.fmod(R::TWO) == R::ZERO {
+        (extra + low, sign)
+    } else {
+        (span - extra + low, -sign)
+    }
 }
 
 impl Sampler {
@@ -84,7 +100,10 @@ impl Sampler {
             let scale = R::from_f64((n - 1.0) / 2.0);
             ((x + R::ONE) * scale, scale)
         } else {
-            (((x + R::ONE) * R::from_f64(n) - R::ONE) / R::TWO, R::from_f64(n / 2.0))
+            (
+                ((x + R::ONE) * R::from_f64(n) - R::ONE) / R::TWO,
+                R::from_f64(n / 2.0),
+            )
         }
     }
 
@@ -143,10 +162,16 @@ impl Sampler {
             let mut offset = 0;
             for k in (0..axes).rev() {
                 let size = self.image[axes - 1 - k];
-                let Some(i) = Self::index(at[k].round_even(), size) else { return 0 };
+                let Some(i) = Self::index(at[k].round_even(), size) else {
+                    return 0;
+                };
                 offset = offset * size + i;
             }
-            out[0] = Tap { at: offset, weight: R::ONE, ..Tap::NONE };
+            out[0] = Tap {
+                at: offset,
+                weight: R::ONE,
+                ..Tap::NONE
+            };
             return 1;
         }
         let mut n = 0;
@@ -158,7 +183,11 @@ impl Sampler {
                 let floor = at[k].floor();
                 let upper = corner >> k & 1 == 1;
                 let part = at[k] - floor;
-                factors[k] = if upper { (part, slope[k]) } else { (R::ONE - part, -slope[k]) };
+                factors[k] = if upper {
+                    (part, slope[k])
+                } else {
+                    (R::ONE - part, -slope[k])
+                };
                 match Self::index(if upper { floor + R::ONE } else { floor }, size) {
                     Some(i) => offset = offset * size + i,
                     None => inside = false,
@@ -170,18 +199,27 @@ impl Sampler {
             }
             let mut slopes = [R::ZERO; 3];
             for k in 0..axes {
-                let others = (0..axes).filter(|&j| j != k).fold(R::ONE, |w, j| w * factors[j].0);
+                let others = (0..axes)
+                    .filter(|&j| j != k)
+                    .fold(R::ONE, |w, j| w * factors[j].0);
                 slopes[k] = factors[k].1 * others;
             }
             // Each factor is linear, so only mixed second derivatives are left.
             let mut bend = [[R::ZERO; 3]; 3];
             for j in 0..axes {
                 for k in (0..axes).filter(|&k| k != j) {
-                    let others = (0..axes).filter(|&i| i != j && i != k).fold(R::ONE, |w, i| w * factors[i].0);
+                    let others = (0..axes)
+                        .filter(|&i| i != j && i != k)
+                        .fold(R::ONE, |w, i| w * factors[i].0);
                     bend[j][k] = factors[j].1 * factors[k].1 * others;
                 }
             }
-            out[n] = Tap { at: offset, weight, slope: slopes, bend };
+            out[n] = Tap {
+                at: offset,
+                weight,
+                slope: slopes,
+                bend,
+            };
             n += 1;
         }
         n
@@ -189,16 +227,28 @@ impl Sampler {
 
     fn cubic_taps<R: Real>(&self, position: &[R], out: &mut [Tap<R>; MOST]) -> usize {
         let (h, w) = (self.image[0], self.image[1]);
-        let ((x, dx), (y, dy)) = (self.in_pixels(position[0], w), self.in_pixels(position[1], h));
+        let ((x, dx), (y, dy)) = (
+            self.in_pixels(position[0], w),
+            self.in_pixels(position[1], h),
+        );
         let (fx, fy) = (x.floor(), y.floor());
         let (wx, sx, bx) = cubic_weights(x - fx);
         let (wy, sy, by) = cubic_weights(y - fy);
         let mut n = 0;
         for i in 0..4 {
-            let Some(row) = Self::index(self.inside(fy + R::from_f64(i as f64 - 1.0), h).0.round_even(), h) else { continue };
+            let Some(row) = Self::index(
+                self.inside(fy + R::from_f64(i as f64 - 1.0), h)
+                    .0
+                    .round_even(),
+                h,
+            ) else {
+                continue;
+            };
             for j in 0..4 {
                 let column = self.inside(fx + R::from_f64(j as f64 - 1.0), w).0;
-                let Some(column) = Self::index(column.round_even(), w) else { continue };
+                let Some(column) = Self::index(column.round_even(), w) else {
+                    continue;
+                };
                 out[n] = Tap {
                     at: row * w + column,
                     weight: wy[i] * wx[j],
@@ -219,22 +269,30 @@ impl Sampler {
     pub fn sample<R: Real>(&self, image: &[R], grid: &[R], out: &mut [R]) {
         let (pixels, axes, positions) = (self.pixels(), self.axes(), self.positions);
         let dst = SendPtr(out.as_mut_ptr() as *mut u8);
-        for_range(self.batch * positions, (4096 / self.channels.max(1)).max(1), |from, to| {
-            let mut taps = [Tap::NONE; MOST];
-            for i in from..to {
-                let (n, p) = (i / positions, i % positions);
-                let count = self.taps(&grid[i * axes..(i + 1) * axes], &mut taps);
-                for c in 0..self.channels {
-                    let image = &image[(n * self.channels + c) * pixels..][..pixels];
-                    let mut sum = R::ZERO;
-                    for t in &taps[..count] {
-                        sum += image[t.at] * t.weight;
+        for_range(
+            self.batch * positions,
+            (4096 / self.channels.max(1)).max(1),
+            |from, to| {
+                let mut taps = [Tap::NONE; MOST];
+                for i in from..to {
+                    let (n, p) = (i / positions, i % positions);
+                    let count = self.taps(&grid[i * axes..(i + 1) * axes], &mut taps);
+                    for c in 0..self.channels {
+                        let image = &image[(n * self.channels + c) * pixels..][..pixels];
+                        let mut sum = R::ZERO;
+                        for t in &taps[..count] {
+                            sum += image[t.at] * t.weight;
+                        }
+                        // SAFETY: `out` holds batch * channels * positions elements; each is written once.
+                        unsafe {
+                            dst.of::<R>()
+                                .add((n * self.channels + c) * positions + p)
+                                .write(sum)
+                        };
                     }
-                    // SAFETY: `out` holds batch * channels * positions elements; each is written once.
-                    unsafe { dst.of::<R>().add((n * self.channels + c) * positions + p).write(sum) };
                 }
-            }
-        });
+            },
+        );
     }
 
     /// The gradients of `gradients` with respect to g, image and grid, added to zeros.
@@ -246,7 +304,8 @@ impl Sampler {
         grid: &[R],
         [g_out, image_out, grid_out]: [&mut [R]; 3],
     ) {
-        let (pixels, axes, positions, channels) = (self.pixels(), self.axes(), self.positions, self.channels);
+        let (pixels, axes, positions, channels) =
+            (self.pixels(), self.axes(), self.positions, self.channels);
         let mut taps = [Tap::NONE; MOST];
         for i in 0..self.batch * positions {
             let (n, p) = (i / positions, i % positions);
@@ -261,7 +320,8 @@ impl Sampler {
                     image_out[pixel] += g[at] * along;
                     for j in 0..axes {
                         let bent = (0..axes).fold(R::ZERO, |s, k| s + to_grid[k] * t.bend[j][k]);
-                        grid_out[i * axes + j] += g[at] * (second.image[pixel] * t.slope[j] + image[pixel] * bent);
+                        grid_out[i * axes + j] +=
+                            g[at] * (second.image[pixel] * t.slope[j] + image[pixel] * bent);
                     }
                 }
             }
@@ -269,17 +329,34 @@ impl Sampler {
     }
 
     /// Gradients of image and grid, added to zeros.
-    pub fn gradients<R: Real>(&self, g: &[R], image: &[R], grid: &[R], image_out: &mut [R], grid_out: &mut [R]) {
-        let (pixels, axes, positions, channels) = (self.pixels(), self.axes(), self.positions, self.channels);
-        let (a, b) = (SendPtr(image_out.as_mut_ptr() as *mut u8), SendPtr(grid_out.as_mut_ptr() as *mut u8));
+    pub fn gradients<R: Real>(
+        &self,
+        g: &[R],
+        image: &[R],
+        grid: &[R],
+        image_out: &mut [R],
+        grid_out: &mut [R],
+    ) {
+        let (pixels, axes, positions, channels) =
+            (self.pixels(), self.axes(), self.positions, self.channels);
+        let (a, b) = (
+            SendPtr(image_out.as_mut_ptr() as *mut u8),
+            SendPtr(grid_out.as_mut_ptr() as *mut u8),
+        );
         for_range(self.batch, 1, |from, to| {
             let mut taps = [Tap::NONE; MOST];
             for n in from..to {
                 // SAFETY: both hold one block per element of the batch; threads own disjoint elements.
                 let (image_out, grid_out) = unsafe {
                     (
-                        std::slice::from_raw_parts_mut(a.of::<R>().add(n * channels * pixels), channels * pixels),
-                        std::slice::from_raw_parts_mut(b.of::<R>().add(n * positions * axes), positions * axes),
+                        std::slice::from_raw_parts_mut(
+                            a.of::<R>().add(n * channels * pixels),
+                            channels * pixels,
+                        ),
+                        std::slice::from_raw_parts_mut(
+                            b.of::<R>().add(n * positions * axes),
+                            positions * axes,
+                        ),
                     )
                 };
                 for p in 0..positions {
@@ -305,10 +382,18 @@ impl Sampler {
 fn cubic_weights<R: Real>(t: R) -> ([R; 4], [R; 4], [R; 4]) {
     let a = R::from_f64(-0.75);
     let (two, three) = (R::TWO, R::from_f64(3.0));
-    let near = |d: R| (((a + two) * d - (a + three)) * d * d + R::ONE, (three * (a + two) * d - two * (a + three)) * d);
+    let near = |d: R| {
+        (
+            ((a + two) * d - (a + three)) * d * d + R::ONE,
+            (three * (a + two) * d - two * (a + three)) * d,
+        )
+    };
     let far = |d: R| {
         let (five, eight, four) = (R::from_f64(5.0), R::from_f64(8.0), R::from_f64(4.0));
-        (((d - five) * d + eight) * d * a - four * a, a * (three * d * d - R::from_f64(10.0) * d + eight))
+        (
+            ((d - five) * d + eight) * d * a - four * a,
+            a * (three * d * d - R::from_f64(10.0) * d + eight),
+        )
     };
     let parts = [far(t + R::ONE), near(t), near(R::ONE - t), far(two - t)];
     let weights = [parts[0].0, parts[1].0, parts[2].0, parts[3].0];
@@ -318,6 +403,11 @@ fn cubic_weights<R: Real>(t: R) -> ([R; 4], [R; 4], [R; 4]) {
     (
         weights,
         [parts[0].1, parts[1].1, -parts[2].1, -parts[3].1],
-        [far_bend(t + R::ONE), near_bend(t), near_bend(R::ONE - t), far_bend(two - t)],
+        [
+            far_bend(t + R::ONE),
+            near_bend(t),
+            near_bend(R::ONE - t),
+            far_bend(two - t),
+        ],
     )
 }

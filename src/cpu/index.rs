@@ -123,11 +123,21 @@ combine_complex!(f32, f64);
 /// Refuses an index with an element outside `low..n`; `bad` says how.
 pub fn check_bounds(index: &Tensor, low: i64, n: usize, bad: impl Fn(i64) -> Error) -> Result<()> {
     let n = n as i64;
-    let check = |i: i64| if i < low || i >= n { Err(bad(i)) } else { Ok(()) };
+    let check = |i: i64| {
+        if i < low || i >= n {
+            Err(bad(i))
+        } else {
+            Ok(())
+        }
+    };
     if index.is_contiguous() {
         return index.as_slice::<i64>()?.iter().try_for_each(|&i| check(i));
     }
-    let lines = Lines::new(index.sizes(), index.ndim().saturating_sub(1), [index.strides()]);
+    let lines = Lines::new(
+        index.sizes(),
+        index.ndim().saturating_sub(1),
+        [index.strides()],
+    );
     let p = index.data_ptr() as *const i64;
     let mut found = Ok(());
     lines.each(0, lines.count(), |[base]| {
@@ -205,9 +215,17 @@ impl<const K: usize> Lines<K> {
 
 /// `out[.., i, ..] = x[.., index[.., i, ..], ..]`: `out` has the sizes of the index.
 pub fn gather(x: &Tensor, dim: usize, index: &Tensor, out: &Tensor) {
-    let lines = Lines::new(index.sizes(), dim, [x.strides(), index.strides(), out.strides()]);
+    let lines = Lines::new(
+        index.sizes(),
+        dim,
+        [x.strides(), index.strides(), out.strides()],
+    );
     let grain = (GRAIN / lines.len.max(1)).max(1);
-    let (src, at, dst) = (SendPtr(x.data_ptr()), SendPtr(index.data_ptr()), SendPtr(out.data_ptr()));
+    let (src, at, dst) = (
+        SendPtr(x.data_ptr()),
+        SendPtr(index.data_ptr()),
+        SendPtr(out.data_ptr()),
+    );
     let along = x.strides().get(dim).copied().unwrap_or(0);
     crate::dispatch_size!(x.dtype(), T => parallel::for_range(lines.count(), grain, |from, to| {
         lines.each(from, to, |[xo, io, oo]| {
@@ -226,16 +244,33 @@ pub fn gather(x: &Tensor, dim: usize, index: &Tensor, out: &Tensor) {
 ///
 /// # Safety
 /// Indices are inside `dim` of `out`; `out` and `src` hold elements of `T`; the index fits in both elsewhere.
-unsafe fn scattered<T>(out: &Tensor, dim: usize, index: &Tensor, src: &Tensor, mut f: impl FnMut(&mut T, &T)) {
-    let lines = Lines::new(index.sizes(), dim, [out.strides(), index.strides(), src.strides()]);
-    let (dst, at, from) = (out.data_ptr() as *mut T, index.data_ptr() as *const i64, src.data_ptr() as *const T);
+unsafe fn scattered<T>(
+    out: &Tensor,
+    dim: usize,
+    index: &Tensor,
+    src: &Tensor,
+    mut f: impl FnMut(&mut T, &T),
+) {
+    let lines = Lines::new(
+        index.sizes(),
+        dim,
+        [out.strides(), index.strides(), src.strides()],
+    );
+    let (dst, at, from) = (
+        out.data_ptr() as *mut T,
+        index.data_ptr() as *const i64,
+        src.data_ptr() as *const T,
+    );
     let along = out.strides().get(dim).copied().unwrap_or(0);
     lines.each(0, lines.count(), |[oo, io, so]| {
         for k in 0..lines.len as isize {
             // SAFETY: the caller's promise.
             unsafe {
                 let i = *at.offset(io + k * lines.step[1]) as isize;
-                f(&mut *dst.offset(oo + i * along), &*from.offset(so + k * lines.step[2]));
+                f(
+                    &mut *dst.offset(oo + i * along),
+                    &*from.offset(so + k * lines.step[2]),
+                );
             }
         }
     });
@@ -282,9 +317,15 @@ pub unsafe fn slices<T>(
     let (step_a, step_b) = (stride(a), stride(b));
     let (pa, pb) = (SendPtr(a.data_ptr()), SendPtr(b.data_ptr()));
     let others = |t: &Tensor| -> SmallVec<[isize; 5]> {
-        (0..t.ndim()).filter(|&d| d != dim).map(|d| t.strides()[d] * item).collect()
+        (0..t.ndim())
+            .filter(|&d| d != dim)
+            .map(|d| t.strides()[d] * item)
+            .collect()
     };
-    let sizes: SmallVec<[usize; 5]> = (0..a.ndim()).filter(|&d| d != dim).map(|d| a.sizes()[d]).collect();
+    let sizes: SmallVec<[usize; 5]> = (0..a.ndim())
+        .filter(|&d| d != dim)
+        .map(|d| a.sizes()[d])
+        .collect();
     let count: usize = sizes.iter().product();
     let l = Loop::new(&sizes, &[others(a), others(b)]);
     if l.sizes[0] < 16 && index.len() > l.sizes[0] {
@@ -294,7 +335,10 @@ pub unsafe fn slices<T>(
             lines.each(from, to, |[oa, ob]| {
                 for (k, &i) in index.iter().enumerate() {
                     let (x, y) = (oa + k as isize * step_a, ob + i as isize * step_b);
-                    f(pa.of::<T>().wrapping_offset(x), pb.of::<T>().wrapping_offset(y));
+                    f(
+                        pa.of::<T>().wrapping_offset(x),
+                        pb.of::<T>().wrapping_offset(y),
+                    );
                 }
             })
         };
@@ -316,7 +360,9 @@ pub unsafe fn slices<T>(
                     if s[0] == item && s[1] == item {
                         (0..n).for_each(|i| f(x.wrapping_add(i), y.wrapping_add(i)));
                     } else {
-                        let at = |q: *mut T, i: usize, s: isize| (q as *mut u8).wrapping_offset(i as isize * s) as *mut T;
+                        let at = |q: *mut T, i: usize, s: isize| {
+                            (q as *mut u8).wrapping_offset(i as isize * s) as *mut T
+                        };
                         (0..n).for_each(|i| f(at(x, i, s[0]), at(y, i, s[1])));
                     }
                 });
@@ -342,7 +388,11 @@ pub fn element_offset(t: &Tensor, mut i: usize) -> isize {
 
 /// Whether the sizes agree apart from one axis.
 pub fn same_but(a: &[usize], b: &[usize], dim: usize) -> bool {
-    a.len() == b.len() && a.iter().zip(b).enumerate().all(|(d, (x, y))| d == dim || x == y)
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .enumerate()
+            .all(|(d, (x, y))| d == dim || x == y)
 }
 
 /// `[2, 3]`, for messages.

@@ -19,7 +19,12 @@ pub fn take_division_by_zero() -> bool {
 
 /// What elementwise rows may use on integers.
 pub trait Int:
-    Element + Ord + BitAnd<Output = Self> + BitOr<Output = Self> + BitXor<Output = Self> + Not<Output = Self>
+    Element
+    + Ord
+    + BitAnd<Output = Self>
+    + BitOr<Output = Self>
+    + BitXor<Output = Self>
+    + Not<Output = Self>
 {
     const ZERO: Self;
     const ONE: Self;

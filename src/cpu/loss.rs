@@ -14,26 +14,41 @@ pub fn log_sum_exp<R: Real>(x: &[R], out: &mut [R], classes: usize, inner: usize
         return;
     }
     let (rows, dst) = (out.len() / inner, SendPtr(out.as_mut_ptr() as *mut u8));
-    for_range(rows, (crate::iter::GRAIN / (classes * inner)).max(1), |from, to| {
-        for row in from..to {
-            // SAFETY: `out` holds `rows * inner` elements and threads own disjoint rows.
-            let out = unsafe { std::slice::from_raw_parts_mut(dst.of::<R>().add(row * inner), inner) };
-            let x = &x[row * classes * inner..(row + 1) * classes * inner];
-            if inner == 1 {
-                out[0] = row_log_sum_exp(x);
-            } else {
-                for start in (0..inner).step_by(WIDE) {
-                    strided_log_sum_exp(x, &mut out[start..(start + WIDE).min(inner)], inner, start);
+    for_range(
+        rows,
+        (crate::iter::GRAIN / (classes * inner)).max(1),
+        |from, to| {
+            for row in from..to {
+                // SAFETY: `out` holds `rows * inner` elements and threads own disjoint rows.
+                let out = unsafe {
+                    std::slice::from_raw_parts_mut(dst.of::<R>().add(row * inner), inner)
+                };
+                let x = &x[row * classes * inner..(row + 1) * classes * inner];
+                if inner == 1 {
+                    out[0] = row_log_sum_exp(x);
+                } else {
+                    for start in (0..inner).step_by(WIDE) {
+                        strided_log_sum_exp(
+                            x,
+                            &mut out[start..(start + WIDE).min(inner)],
+                            inner,
+                            start,
+                        );
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// The shift that keeps exponentials in range; an infinite maximum shifts nothing.
 #[inline(always)]
 fn finite<R: Real>(m: R) -> R {
-    if m.is_finite() || m.is_nan() { m } else { R::ZERO }
+    if m.is_finite() || m.is_nan() {
+        m
+    } else {
+        R::ZERO
+    }
 }
 
 fn row_log_sum_exp<R: Real>(x: &[R]) -> R {
@@ -45,7 +60,12 @@ fn row_log_sum_exp<R: Real>(x: &[R]) -> R {
             *m = R::select(v > *m, v, *m);
         }
     }
-    let shift = finite(lanes.iter().chain(rest).fold(R::NEG_INFINITY, |m, &v| R::select(v > m, v, m)));
+    let shift = finite(
+        lanes
+            .iter()
+            .chain(rest)
+            .fold(R::NEG_INFINITY, |m, &v| R::select(v > m, v, m)),
+    );
     let mut sums = [R::ZERO; 8];
     let chunks = x.chunks_exact(8);
     for c in chunks {
@@ -103,14 +123,24 @@ impl Targets {
 
     /// The weight of the target of each position, 0 where it does not count.
     pub fn weights(&self) -> impl Iterator<Item = f64> + '_ {
-        self.index.iter().map(|&t| if t < 0 { 0.0 } else { self.weight(t as usize) })
+        self.index
+            .iter()
+            .map(|&t| if t < 0 { 0.0 } else { self.weight(t as usize) })
     }
 
     /// The sum of the target distribution of each position times the class weights.
     pub fn totals(&self) -> Vec<f64> {
-        let spread: f64 = (0..self.classes).map(|c| self.weight(c)).sum::<f64>() / self.classes.max(1) as f64;
-        let mut totals: Vec<f64> = self.weights().map(|w| (1.0 - self.smoothing) * w + self.smoothing * spread).collect();
-        totals.iter_mut().zip(&self.index).filter(|(_, t)| **t < 0).for_each(|(w, _)| *w = 0.0);
+        let spread: f64 =
+            (0..self.classes).map(|c| self.weight(c)).sum::<f64>() / self.classes.max(1) as f64;
+        let mut totals: Vec<f64> = self
+            .weights()
+            .map(|w| (1.0 - self.smoothing) * w + self.smoothing * spread)
+            .collect();
+        totals
+            .iter_mut()
+            .zip(&self.index)
+            .filter(|(_, t)| **t < 0)
+            .for_each(|(w, _)| *w = 0.0);
         totals
     }
 
@@ -119,7 +149,12 @@ impl Targets {
         for (i, &t) in self.index.iter().enumerate() {
             if t >= 0 {
                 let (row, at) = (i / self.inner, i % self.inner);
-                f(i, row * self.classes * self.inner + at, t as usize, self.weight(t as usize));
+                f(
+                    i,
+                    row * self.classes * self.inner + at,
+                    t as usize,
+                    self.weight(t as usize),
+                );
             }
         }
     }
@@ -127,7 +162,10 @@ impl Targets {
     /// `out[n, l] = sum_c q[n, c, l] x[n, c, l]` for the target distribution q times the class weights.
     pub fn pick<R: Real>(&self, x: &[R], out: &mut [R]) {
         out.fill(R::ZERO);
-        let (sure, share) = (1.0 - self.smoothing, self.smoothing / self.classes.max(1) as f64);
+        let (sure, share) = (
+            1.0 - self.smoothing,
+            self.smoothing / self.classes.max(1) as f64,
+        );
         self.each(|i, start, class, weight| {
             out[i] = R::from_f64(sure * weight) * x[start + class * self.inner];
             if self.smoothing > 0.0 {
@@ -142,7 +180,10 @@ impl Targets {
 
     /// `out[n, c, l] += q[n, c, l] g[n, l]`, the transpose of `pick`.
     pub fn place<R: Real>(&self, g: &[R], out: &mut [R]) {
-        let (sure, share) = (1.0 - self.smoothing, self.smoothing / self.classes.max(1) as f64);
+        let (sure, share) = (
+            1.0 - self.smoothing,
+            self.smoothing / self.classes.max(1) as f64,
+        );
         self.each(|i, start, class, weight| {
             out[start + class * self.inner] += R::from_f64(sure * weight) * g[i];
             if self.smoothing > 0.0 {

@@ -43,7 +43,13 @@ impl Layout {
         self.outer * self.inner()
     }
     pub fn sizes(&self) -> [usize; 5] {
-        [self.outer, self.repeat, self.groups, self.channels, self.run]
+        [
+            self.outer,
+            self.repeat,
+            self.groups,
+            self.channels,
+            self.run,
+        ]
     }
     /// Sets that one thread takes at least.
     fn grain(&self) -> usize {
@@ -85,18 +91,32 @@ fn sum_of<R: Real>(n: usize, f: impl Fn(usize) -> R) -> f64 {
 pub fn moments<R: Real>(x: &[R], layout: &Layout, center: bool) -> (Vec<R>, Vec<R>) {
     let sets = layout.sets();
     let (mut mean, mut var) = (vec![R::ZERO; sets], vec![R::ZERO; sets]);
-    let (m, v) = (SendPtr(mean.as_mut_ptr() as *mut u8), SendPtr(var.as_mut_ptr() as *mut u8));
+    let (m, v) = (
+        SendPtr(mean.as_mut_ptr() as *mut u8),
+        SendPtr(var.as_mut_ptr() as *mut u8),
+    );
     let count = layout.count() as f64;
     for_range(sets, layout.grain(), |from, to| {
         for set in from..to {
             let sum: f64 = if center {
-                layout.parts(set).map(|r| { let x = &x[r]; sum_of(x.len(), |i| x[i]) }).sum()
+                layout
+                    .parts(set)
+                    .map(|r| {
+                        let x = &x[r];
+                        sum_of(x.len(), |i| x[i])
+                    })
+                    .sum()
             } else {
                 0.0
             };
             let mean = R::from_f64(if center { sum / count } else { 0.0 });
-            let squares: f64 =
-                layout.parts(set).map(|r| { let x = &x[r]; sum_of(x.len(), |i| (x[i] - mean) * (x[i] - mean)) }).sum();
+            let squares: f64 = layout
+                .parts(set)
+                .map(|r| {
+                    let x = &x[r];
+                    sum_of(x.len(), |i| (x[i] - mean) * (x[i] - mean))
+                })
+                .sum();
             // SAFETY: both vectors have one element per set and threads own disjoint sets.
             unsafe {
                 m.of::<R>().add(set).write(mean);
@@ -109,7 +129,9 @@ pub fn moments<R: Real>(x: &[R], layout: &Layout, center: bool) -> (Vec<R>, Vec<
 
 /// `1 / sqrt(var + eps)`
 pub fn reciprocal_deviation<R: Real>(var: &[R], eps: f64) -> Vec<R> {
-    var.iter().map(|v| R::from_f64(1.0 / (v.to_f64() + eps).sqrt())).collect()
+    var.iter()
+        .map(|v| R::from_f64(1.0 / (v.to_f64() + eps).sqrt()))
+        .collect()
 }
 
 /// `out = (x - mean) rstd weight + bias`
@@ -123,20 +145,29 @@ pub fn apply<R: Real>(
     out: &mut [R],
 ) {
     let dst = SendPtr(out.as_mut_ptr() as *mut u8);
-    let Layout { groups, channels, run, .. } = *layout;
+    let Layout {
+        groups,
+        channels,
+        run,
+        ..
+    } = *layout;
     for_range(layout.sets(), layout.grain(), |from, to| {
         for set in from..to {
             let (mean, rstd, first) = (mean[set], rstd[set], set % groups * channels);
             for r in layout.parts(set) {
                 // SAFETY: `out` is as long as `x`; sets are disjoint and each is written by one thread.
-                let out = unsafe { std::slice::from_raw_parts_mut(dst.of::<R>().add(r.start), r.len()) };
+                let out =
+                    unsafe { std::slice::from_raw_parts_mut(dst.of::<R>().add(r.start), r.len()) };
                 let x = &x[r];
                 if run == 1 && channels > 1 {
                     let plain = out.iter_mut().zip(x);
                     match (weight, bias) {
                         (Some(w), Some(b)) => {
                             let (w, b) = (&w[first..first + channels], &b[first..first + channels]);
-                            plain.zip(w).zip(b).for_each(|(((o, &x), &w), &b)| *o = (x - mean) * rstd * w + b);
+                            plain
+                                .zip(w)
+                                .zip(b)
+                                .for_each(|(((o, &x), &w), &b)| *o = (x - mean) * rstd * w + b);
                         }
                         (Some(w), None) => plain
                             .zip(&w[first..first + channels])
@@ -152,7 +183,10 @@ pub fn apply<R: Real>(
                     let scale = rstd * weight.map_or(R::ONE, |w| w[first + c]);
                     let shift = bias.map_or(R::ZERO, |b| b[first + c]);
                     let at = c * run..(c + 1) * run;
-                    out[at.clone()].iter_mut().zip(&x[at]).for_each(|(o, &x)| *o = (x - mean) * scale + shift);
+                    out[at.clone()]
+                        .iter_mut()
+                        .zip(&x[at])
+                        .for_each(|(o, &x)| *o = (x - mean) * scale + shift);
                 }
             }
         }
@@ -171,7 +205,12 @@ pub fn input_gradient<R: Real>(
     out: &mut [R],
 ) {
     let dst = SendPtr(out.as_mut_ptr() as *mut u8);
-    let Layout { groups, channels, run, .. } = *layout;
+    let Layout {
+        groups,
+        channels,
+        run,
+        ..
+    } = *layout;
     let count = layout.count() as f64;
     for_range(layout.sets(), layout.grain(), |from, to| {
         for set in from..to {
@@ -202,28 +241,40 @@ pub fn input_gradient<R: Real>(
                     }
                 }
             }
-            let away = R::from_f64(if statistics == Statistics::Full { sum / count } else { 0.0 });
+            let away = R::from_f64(if statistics == Statistics::Full {
+                sum / count
+            } else {
+                0.0
+            });
             let along = R::from_f64(dot * rstd.to_f64() * rstd.to_f64() / count);
             for r in layout.parts(set) {
                 // SAFETY: `out` is as long as `x`; sets are disjoint and each is written by one thread.
-                let out = unsafe { std::slice::from_raw_parts_mut(dst.of::<R>().add(r.start), r.len()) };
+                let out =
+                    unsafe { std::slice::from_raw_parts_mut(dst.of::<R>().add(r.start), r.len()) };
                 let (g, x) = (&g[r.clone()], &x[r]);
                 if run == 1 && channels > 1 {
                     let plain = out.iter_mut().zip(g).zip(x);
                     match weight {
-                        Some(w) => plain.zip(&w[first..first + channels]).for_each(|(((o, &g), &x), &w)| {
-                            *o = rstd * (g * w - away - (x - mean) * along);
-                        }),
-                        None => plain.for_each(|((o, &g), &x)| *o = rstd * (g - away - (x - mean) * along)),
+                        Some(w) => plain.zip(&w[first..first + channels]).for_each(
+                            |(((o, &g), &x), &w)| {
+                                *o = rstd * (g * w - away - (x - mean) * along);
+                            },
+                        ),
+                        None => plain
+                            .for_each(|((o, &g), &x)| *o = rstd * (g - away - (x - mean) * along)),
                     }
                     continue;
                 }
                 for c in 0..channels {
                     let w = weight.map_or(R::ONE, |w| w[first + c]);
                     let at = c * run..(c + 1) * run;
-                    out[at.clone()].iter_mut().zip(&g[at.clone()]).zip(&x[at]).for_each(|((o, &g), &x)| {
-                        *o = rstd * (g * w - away - (x - mean) * along);
-                    });
+                    out[at.clone()]
+                        .iter_mut()
+                        .zip(&g[at.clone()])
+                        .zip(&x[at])
+                        .for_each(|((o, &g), &x)| {
+                            *o = rstd * (g * w - away - (x - mean) * along);
+                        });
                 }
             }
         }
@@ -238,43 +289,66 @@ pub fn parameter_gradients<R: Real>(
     mean: &[R],
     rstd: &[R],
 ) -> (Vec<R>, Vec<R>) {
-    let Layout { outer, repeat, groups, channels, run } = *layout;
+    let Layout {
+        outer,
+        repeat,
+        groups,
+        channels,
+        run,
+    } = *layout;
     let (rows, params) = (outer * repeat, groups * channels);
     let parts = rows.clamp(1, PARTS);
     let mut partial = vec![R::ZERO; parts * params * 2];
     let dst = SendPtr(partial.as_mut_ptr() as *mut u8);
     let len = params * run;
-    for_range(parts, (GRAIN / (rows.div_ceil(parts) * len).max(1)).max(1), |from, to| {
-        for part in from..to {
-            // SAFETY: each part owns `2 * params` elements of `partial`.
-            let sums = unsafe { std::slice::from_raw_parts_mut(dst.of::<R>().add(part * params * 2), params * 2) };
-            let (gw, gb) = sums.split_at_mut(params);
-            for row in part * rows / parts..(part + 1) * rows / parts {
-                let (g, x) = (&g[row * len..(row + 1) * len], &x[row * len..(row + 1) * len]);
-                for group in 0..groups {
-                    let set = row % repeat * groups + group;
-                    let (mean, rstd) = (mean[set], rstd[set]);
-                    let own = group * channels..(group + 1) * channels;
-                    if run == 1 {
-                        let (g, x) = (&g[own.clone()], &x[own.clone()]);
-                        for (((w, b), &g), &x) in gw[own.clone()].iter_mut().zip(&mut gb[own]).zip(g).zip(x) {
-                            *w += g * (x - mean) * rstd;
-                            *b += g;
+    for_range(
+        parts,
+        (GRAIN / (rows.div_ceil(parts) * len).max(1)).max(1),
+        |from, to| {
+            for part in from..to {
+                // SAFETY: each part owns `2 * params` elements of `partial`.
+                let sums = unsafe {
+                    std::slice::from_raw_parts_mut(dst.of::<R>().add(part * params * 2), params * 2)
+                };
+                let (gw, gb) = sums.split_at_mut(params);
+                for row in part * rows / parts..(part + 1) * rows / parts {
+                    let (g, x) = (
+                        &g[row * len..(row + 1) * len],
+                        &x[row * len..(row + 1) * len],
+                    );
+                    for group in 0..groups {
+                        let set = row % repeat * groups + group;
+                        let (mean, rstd) = (mean[set], rstd[set]);
+                        let own = group * channels..(group + 1) * channels;
+                        if run == 1 {
+                            let (g, x) = (&g[own.clone()], &x[own.clone()]);
+                            for (((w, b), &g), &x) in
+                                gw[own.clone()].iter_mut().zip(&mut gb[own]).zip(g).zip(x)
+                            {
+                                *w += g * (x - mean) * rstd;
+                                *b += g;
+                            }
+                            continue;
                         }
-                        continue;
-                    }
-                    for p in own {
-                        let (g, x) = (&g[p * run..(p + 1) * run], &x[p * run..(p + 1) * run]);
-                        gw[p] += R::from_f64(sum_of(run, |i| g[i] * (x[i] - mean))) * rstd;
-                        gb[p] += R::from_f64(sum_of(run, |i| g[i]));
+                        for p in own {
+                            let (g, x) = (&g[p * run..(p + 1) * run], &x[p * run..(p + 1) * run]);
+                            gw[p] += R::from_f64(sum_of(run, |i| g[i] * (x[i] - mean))) * rstd;
+                            gb[p] += R::from_f64(sum_of(run, |i| g[i]));
+                        }
                     }
                 }
             }
-        }
-    });
+        },
+    );
     let total = |at: usize| -> Vec<R> {
         (0..params)
-            .map(|p| R::from_f64((0..parts).map(|k| partial[k * params * 2 + at + p].to_f64()).sum()))
+            .map(|p| {
+                R::from_f64(
+                    (0..parts)
+                        .map(|k| partial[k * params * 2 + at + p].to_f64())
+                        .sum(),
+                )
+            })
             .collect()
     };
     (total(0), total(params))

@@ -51,7 +51,10 @@ where
 {
     #[inline(always)]
     fn new() -> Self {
-        Cascade { stack: SmallVec::new(), count: 0 }
+        Cascade {
+            stack: SmallVec::new(),
+            count: 0,
+        }
     }
     #[inline(always)]
     fn push(&mut self, mut acc: S::Item, merge: impl Fn(S::Item, S::Item) -> S::Item) {
@@ -105,7 +108,11 @@ unsafe fn block<F: Fold>(f: &F, x: *const F::In, n: usize, stride: isize, first:
             }
         }
         for l in 0..n - i {
-            lanes[l] = f.step(lanes[l], *x.offset((i + l) as isize * stride), first + i + l);
+            lanes[l] = f.step(
+                lanes[l],
+                *x.offset((i + l) as isize * stride),
+                first + i + l,
+            );
         }
         let mut w = LANES / 2;
         while w > 0 {
@@ -130,7 +137,10 @@ unsafe fn chunk<F: Fold>(f: &F, x: *const F::In, n: usize, stride: isize, first:
         let mut i = 0;
         while i < n {
             let m = BLOCK.min(n - i);
-            tree.push(block(f, x.offset(i as isize * stride), m, stride, first + i), |a, b| f.merge(a, b));
+            tree.push(
+                block(f, x.offset(i as isize * stride), m, stride, first + i),
+                |a, b| f.merge(a, b),
+            );
             i += m;
         }
         tree.finish(|a, b| f.merge(a, b)).unwrap_or(f.start())
@@ -156,8 +166,16 @@ impl Walk {
     /// The positions of these axes, the innermost first.
     fn new(axes: &[Axis], stride: impl Fn(&Axis) -> isize) -> Walk {
         match axes {
-            [] => Walk { n: 1, stride: 0, table: None },
-            [a] => Walk { n: a.n, stride: stride(a), table: None },
+            [] => Walk {
+                n: 1,
+                stride: 0,
+                table: None,
+            },
+            [a] => Walk {
+                n: a.n,
+                stride: stride(a),
+                table: None,
+            },
             _ => {
                 let mut table = vec![0isize];
                 for a in axes {
@@ -170,7 +188,11 @@ impl Walk {
                         }
                     }
                 }
-                Walk { n: table.len(), stride: 0, table: Some(table) }
+                Walk {
+                    n: table.len(),
+                    stride: 0,
+                    table: Some(table),
+                }
             }
         }
     }
@@ -223,13 +245,26 @@ impl<F: Fold> Rows<'_, F> {
         let m = CHUNK.min(self.n - from);
         let at = self.kept.at(r) + self.outer.at(o) + from as isize * self.stride;
         // SAFETY: the walks and the run stay inside the tensor they were made from.
-        unsafe { chunk(self.f, self.x.of::<F::In>().offset(at), m, self.stride, o * self.n + from) }
+        unsafe {
+            chunk(
+                self.f,
+                self.x.of::<F::In>().offset(at),
+                m,
+                self.stride,
+                o * self.n + from,
+            )
+        }
     }
     #[inline(always)]
     fn write(&self, r: usize, acc: F::Acc) {
         let value = self.f.finish(acc, self.n * self.outer.n);
         // SAFETY: `r` is below the number of outputs, each written once.
-        unsafe { self.out.of::<F::Out>().offset(self.kept_out.at(r)).write(value) };
+        unsafe {
+            self.out
+                .of::<F::Out>()
+                .offset(self.kept_out.at(r))
+                .write(value)
+        };
     }
 }
 
@@ -247,7 +282,9 @@ impl<F: Fold> Work for Rows<'_, F> {
             for u in 0..units {
                 tree.push(self.unit(r, u, chunks), |a, b| self.f.merge(a, b));
             }
-            let acc = tree.finish(|a, b| self.f.merge(a, b)).unwrap_or(self.f.start());
+            let acc = tree
+                .finish(|a, b| self.f.merge(a, b))
+                .unwrap_or(self.f.start());
             self.write(r, acc);
         }
     }
@@ -291,7 +328,10 @@ impl<F: Fold> Work for Tiles<'_, F> {
         for t in from..to {
             let (o, c) = (t / per, (t % per) * TILE);
             let m = TILE.min(self.width - c);
-            let base = self.x.of::<F::In>().wrapping_offset(self.outer.at(o) + c as isize);
+            let base = self
+                .x
+                .of::<F::In>()
+                .wrapping_offset(self.outer.at(o) + c as isize);
             let join = |a: [F::Acc; TILE], b: [F::Acc; TILE]| {
                 let mut a = a;
                 for k in 0..TILE {
@@ -323,10 +363,16 @@ impl<F: Fold> Work for Tiles<'_, F> {
                 r = end;
             }
             let acc = tree.finish(join).unwrap_or([self.f.start(); TILE]);
-            let out = self.out.of::<F::Out>().wrapping_offset(self.outer_out.at(o) + c as isize * self.out_stride);
+            let out = self
+                .out
+                .of::<F::Out>()
+                .wrapping_offset(self.outer_out.at(o) + c as isize * self.out_stride);
             for (k, &a) in acc[..m].iter().enumerate() {
                 // SAFETY: the output of column `c + k`, written once.
-                unsafe { out.offset(k as isize * self.out_stride).write(self.f.finish(a, self.rows.n)) };
+                unsafe {
+                    out.offset(k as isize * self.out_stride)
+                        .write(self.f.finish(a, self.rows.n))
+                };
             }
         }
     }
@@ -338,14 +384,22 @@ impl<F: Fold> Work for Tiles<'_, F> {
 /// `x` holds elements of `F::In`, `out` has room for an `F::Out` per kept position.
 pub unsafe fn fold<F: Fold>(f: F, x: &Tensor, dims: &[usize], out: *mut u8) {
     let count: usize = dims.iter().map(|&d| x.sizes()[d]).product();
-    let outputs: usize = (0..x.ndim()).filter(|d| !dims.contains(d)).map(|d| x.sizes()[d]).product();
+    let outputs: usize = (0..x.ndim())
+        .filter(|d| !dims.contains(d))
+        .map(|d| x.sizes()[d])
+        .product();
     if outputs == 0 {
         return;
     }
     let (src, dst) = (SendPtr(x.data_ptr()), SendPtr(out));
-    let (mut kept, mut reduced): (SmallVec<[Axis; 5]>, SmallVec<[Axis; 5]>) = (SmallVec::new(), SmallVec::new());
+    let (mut kept, mut reduced): (SmallVec<[Axis; 5]>, SmallVec<[Axis; 5]>) =
+        (SmallVec::new(), SmallVec::new());
     if count > 0 && outputs == 1 && x.is_contiguous() {
-        reduced.push(Axis { n: count, stride: 1, out: 0 });
+        reduced.push(Axis {
+            n: count,
+            stride: 1,
+            out: 0,
+        });
     } else if count > 0 {
         let mut step = outputs as isize;
         for d in 0..x.ndim() {
@@ -357,21 +411,43 @@ pub unsafe fn fold<F: Fold>(f: F, x: &Tensor, dims: &[usize], out: *mut u8) {
             } else {
                 step /= n as isize;
                 if n != 1 {
-                    kept.push(Axis { n, stride, out: step });
+                    kept.push(Axis {
+                        n,
+                        stride,
+                        out: step,
+                    });
                 }
             }
         }
         kept = collapse(kept);
         reduced = collapse(reduced);
     } else {
-        kept.push(Axis { n: outputs, stride: 0, out: 1 });
-        reduced.push(Axis { n: 0, stride: 1, out: 0 });
+        kept.push(Axis {
+            n: outputs,
+            stride: 0,
+            out: 1,
+        });
+        reduced.push(Axis {
+            n: 0,
+            stride: 1,
+            out: 0,
+        });
     }
-    let inner = reduced.first().copied().unwrap_or(Axis { n: 1, stride: 1, out: 0 });
-    let columns = kept.first().filter(|k| k.stride == 1 && k.n > 1 && (inner.stride != 1 || inner.n == 1)).copied();
+    let inner = reduced.first().copied().unwrap_or(Axis {
+        n: 1,
+        stride: 1,
+        out: 0,
+    });
+    let columns = kept
+        .first()
+        .filter(|k| k.stride == 1 && k.n > 1 && (inner.stride != 1 || inner.n == 1))
+        .copied();
     if let Some(column) = columns {
         let rows = Walk::new(&reduced, |a| a.stride);
-        let (outer, outer_out) = (Walk::new(&kept[1..], |a| a.stride), Walk::new(&kept[1..], |a| a.out));
+        let (outer, outer_out) = (
+            Walk::new(&kept[1..], |a| a.stride),
+            Walk::new(&kept[1..], |a| a.out),
+        );
         let tiles = Tiles {
             f: &f,
             x: src,
@@ -398,14 +474,25 @@ pub unsafe fn fold<F: Fold>(f: F, x: &Tensor, dims: &[usize], out: *mut u8) {
         stride: inner.stride,
     };
     let units = rows.chunks() * outer.n;
-    let threads = if count.saturating_mul(outputs) <= GRAIN { 1 } else { crate::cpu::parallel::num_threads() };
+    let threads = if count.saturating_mul(outputs) <= GRAIN {
+        1
+    } else {
+        crate::cpu::parallel::num_threads()
+    };
     if threads == 1 {
         return run(&rows, 0, outputs);
     }
     if outputs < 4 * threads && units > 1 {
         let mut partial: Vec<F::Acc> = Vec::with_capacity(outputs * units);
-        let work = Units { rows: &rows, partial: SendPtr(partial.as_mut_ptr() as *mut u8) };
-        run_parallel(&work, outputs * units, (GRAIN / inner.n.clamp(1, CHUNK)).max(1));
+        let work = Units {
+            rows: &rows,
+            partial: SendPtr(partial.as_mut_ptr() as *mut u8),
+        };
+        run_parallel(
+            &work,
+            outputs * units,
+            (GRAIN / inner.n.clamp(1, CHUNK)).max(1),
+        );
         // SAFETY: every unit has written its place.
         unsafe { partial.set_len(outputs * units) };
         for (r, accs) in partial.chunks_exact(units).enumerate() {
@@ -565,7 +652,11 @@ impl<T: Ranked, const MIN: bool> Fold for Arg<T, MIN> {
     }
     #[inline(always)]
     fn step(&self, acc: (T, i64), x: T, i: usize) -> (T, i64) {
-        if acc.1 == i64::MAX || Self::wins(x, acc.0) { (x, i as i64) } else { acc }
+        if acc.1 == i64::MAX || Self::wins(x, acc.0) {
+            (x, i as i64)
+        } else {
+            acc
+        }
     }
     #[inline(always)]
     fn merge(&self, a: (T, i64), b: (T, i64)) -> (T, i64) {
@@ -645,7 +736,11 @@ impl<T: Real, const ORDER: u8> Fold for Norm<T, ORDER> {
     type Out = T;
     #[inline(always)]
     fn start(&self) -> T {
-        if ORDER == order::NEG_INF { T::INFINITY } else { T::ZERO }
+        if ORDER == order::NEG_INF {
+            T::INFINITY
+        } else {
+            T::ZERO
+        }
     }
     #[inline(always)]
     fn step(&self, acc: T, x: T, _: usize) -> T {
@@ -661,8 +756,20 @@ impl<T: Real, const ORDER: u8> Fold for Norm<T, ORDER> {
     #[inline(always)]
     fn merge(&self, a: T, b: T) -> T {
         match ORDER {
-            order::INF => if a != a || a > b { a } else { b },
-            order::NEG_INF => if a != a || a < b { a } else { b },
+            order::INF => {
+                if a != a || a > b {
+                    a
+                } else {
+                    b
+                }
+            }
+            order::NEG_INF => {
+                if a != a || a < b {
+                    a
+                } else {
+                    b
+                }
+            }
             _ => a + b,
         }
     }
@@ -681,7 +788,10 @@ mod tests {
     use super::*;
 
     fn sums(x: &Tensor, dims: &[usize]) -> Vec<i64> {
-        let kept: usize = (0..x.ndim()).filter(|d| !dims.contains(d)).map(|d| x.sizes()[d]).product();
+        let kept: usize = (0..x.ndim())
+            .filter(|d| !dims.contains(d))
+            .map(|d| x.sizes()[d])
+            .product();
         let mut out = vec![-1i64; kept];
         // SAFETY: the tensor holds i64, `out` has room for every kept position.
         unsafe { fold(Sum::<i64>::default(), x, dims, out.as_mut_ptr() as *mut u8) };
@@ -719,20 +829,35 @@ mod tests {
         for v in &views {
             for mask in 0..16usize {
                 let dims: Vec<usize> = (0..4).filter(|d| mask >> d & 1 == 1).collect();
-                assert_eq!(sums(v, &dims), slow(v, &dims), "{:?} {:?} {dims:?}", v.sizes(), v.strides());
+                assert_eq!(
+                    sums(v, &dims),
+                    slow(v, &dims),
+                    "{:?} {:?} {dims:?}",
+                    v.sizes(),
+                    v.strides()
+                );
             }
         }
     }
 
     #[test]
     fn long_runs_do_not_depend_on_threads() {
-        let data: Vec<f32> = (0..300_007).map(|i| ((i * 7919) % 10_007) as f32 * 1e-3).collect();
+        let data: Vec<f32> = (0..300_007)
+            .map(|i| ((i * 7919) % 10_007) as f32 * 1e-3)
+            .collect();
         let x = Tensor::from_slice(&data).unwrap();
         let sum = |threads| {
             crate::cpu::parallel::set_num_threads(threads);
             let mut out = 0f32;
             // SAFETY: one f32 for the one result.
-            unsafe { fold(Sum::<f32>::default(), &x, &[0], &mut out as *mut f32 as *mut u8) };
+            unsafe {
+                fold(
+                    Sum::<f32>::default(),
+                    &x,
+                    &[0],
+                    &mut out as *mut f32 as *mut u8,
+                )
+            };
             out
         };
         let exact: f64 = data.iter().map(|&v| v as f64).sum();
@@ -746,7 +871,14 @@ mod tests {
             let x = Tensor::from_slice(v).unwrap();
             let mut out = 0i64;
             // SAFETY: one i64 for the one result.
-            unsafe { fold(Arg::<f32, false>::default(), &x, &[0], &mut out as *mut i64 as *mut u8) };
+            unsafe {
+                fold(
+                    Arg::<f32, false>::default(),
+                    &x,
+                    &[0],
+                    &mut out as *mut i64 as *mut u8,
+                )
+            };
             out
         };
         assert_eq!(at(&[1.0, 3.0, 3.0, 2.0]), 1);

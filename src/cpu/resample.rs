@@ -21,22 +21,40 @@ pub struct Axis {
 impl Axis {
     /// Each output is one input. `None` if an index is out of range.
     pub fn pick(from: usize, index: Vec<usize>) -> Option<Axis> {
-        index.iter().all(|&i| i < from).then_some(Axis { from, to: index.len(), taps: 1, index, weight: None })
+        index.iter().all(|&i| i < from).then_some(Axis {
+            from,
+            to: index.len(),
+            taps: 1,
+            index,
+            weight: None,
+        })
     }
 
     /// Each output is a weighted sum of inputs; rows may differ in length. `None` if an index is out of range.
     pub fn weighted(from: usize, rows: Vec<Vec<(usize, f64)>>) -> Option<Axis> {
         let taps = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
-        let (mut index, mut weight) = (Vec::with_capacity(rows.len() * taps), Vec::with_capacity(rows.len() * taps));
+        let (mut index, mut weight) = (
+            Vec::with_capacity(rows.len() * taps),
+            Vec::with_capacity(rows.len() * taps),
+        );
         for row in &rows {
             for k in 0..taps {
                 // Missing taps repeat the first input with weight 0.
-                let (i, w) = row.get(k).copied().unwrap_or((row.first().map_or(0, |r| r.0), 0.0));
+                let (i, w) = row
+                    .get(k)
+                    .copied()
+                    .unwrap_or((row.first().map_or(0, |r| r.0), 0.0));
                 index.push(i);
                 weight.push(w);
             }
         }
-        index.iter().all(|&i| i < from).then_some(Axis { from, to: rows.len(), taps, index, weight: Some(weight) })
+        index.iter().all(|&i| i < from).then_some(Axis {
+            from,
+            to: rows.len(),
+            taps,
+            index,
+            weight: Some(weight),
+        })
     }
 
     pub fn is_copy(&self) -> bool {
@@ -66,10 +84,15 @@ impl Axis {
                 let x = &x[o * self.from * inner..(o + 1) * self.from * inner];
                 // SAFETY: `out` has `outer * to * inner` elements; threads own disjoint outer indices.
                 let out = unsafe {
-                    std::slice::from_raw_parts_mut(dst.of::<T>().add(o * self.to * inner), self.to * inner)
+                    std::slice::from_raw_parts_mut(
+                        dst.of::<T>().add(o * self.to * inner),
+                        self.to * inner,
+                    )
                 };
                 if inner == 1 {
-                    out.iter_mut().zip(&self.index).for_each(|(o, &i)| *o = x[i]);
+                    out.iter_mut()
+                        .zip(&self.index)
+                        .for_each(|(o, &i)| *o = x[i]);
                 } else {
                     for (out, &i) in out.chunks_exact_mut(inner).zip(&self.index) {
                         out.copy_from_slice(&x[i * inner..(i + 1) * inner]);
@@ -92,7 +115,10 @@ impl Axis {
                 let x = &x[o * self.from * inner..(o + 1) * self.from * inner];
                 // SAFETY: `out` has `outer * to * inner` elements; threads own disjoint outer indices.
                 let out = unsafe {
-                    std::slice::from_raw_parts_mut(dst.of::<R>().add(o * self.to * inner), self.to * inner)
+                    std::slice::from_raw_parts_mut(
+                        dst.of::<R>().add(o * self.to * inner),
+                        self.to * inner,
+                    )
                 };
                 for (j, out) in out.chunks_exact_mut(inner).enumerate() {
                     let taps = j * self.taps..(j + 1) * self.taps;
@@ -106,7 +132,9 @@ impl Axis {
                     }
                     out.fill(R::ZERO);
                     for (&i, &w) in self.index[taps.clone()].iter().zip(&weights[taps]) {
-                        out.iter_mut().zip(&x[i * inner..(i + 1) * inner]).for_each(|(o, &x)| *o += w * x);
+                        out.iter_mut()
+                            .zip(&x[i * inner..(i + 1) * inner])
+                            .for_each(|(o, &x)| *o += w * x);
                     }
                 }
             }
@@ -127,12 +155,18 @@ impl Axis {
                 let g = &g[o * self.to * inner..(o + 1) * self.to * inner];
                 // SAFETY: `out` has `outer * from * inner` elements; threads own disjoint outer indices.
                 let out = unsafe {
-                    std::slice::from_raw_parts_mut(dst.of::<R>().add(o * self.from * inner), self.from * inner)
+                    std::slice::from_raw_parts_mut(
+                        dst.of::<R>().add(o * self.from * inner),
+                        self.from * inner,
+                    )
                 };
                 for (j, g) in g.chunks_exact(inner).enumerate() {
                     let taps = j * self.taps..(j + 1) * self.taps;
                     for (&i, &w) in self.index[taps.clone()].iter().zip(&weights[taps]) {
-                        out[i * inner..(i + 1) * inner].iter_mut().zip(g).for_each(|(o, &g)| *o += w * g);
+                        out[i * inner..(i + 1) * inner]
+                            .iter_mut()
+                            .zip(g)
+                            .for_each(|(o, &g)| *o += w * g);
                     }
                 }
             }

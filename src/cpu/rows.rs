@@ -12,7 +12,12 @@ const TILE: usize = 32;
 
 /// Folds a run in lanes.
 #[inline(always)]
-fn lanes<T: Real>(n: usize, start: T, step: impl Fn(T, usize) -> T, merge: impl Fn(T, T) -> T) -> T {
+fn lanes<T: Real>(
+    n: usize,
+    start: T,
+    step: impl Fn(T, usize) -> T,
+    merge: impl Fn(T, T) -> T,
+) -> T {
     let mut acc = [start; LANES];
     let mut i = 0;
     while i + LANES <= n {
@@ -54,7 +59,10 @@ impl Block {
     /// Items of work and how many of them a thread takes at least.
     fn shares(&self) -> (usize, usize) {
         let width = self.inner.min(TILE);
-        (self.outer * self.tiles(), (GRAIN / 4 / (self.n * width).max(1)).max(1))
+        (
+            self.outer * self.tiles(),
+            (GRAIN / 4 / (self.n * width).max(1)).max(1),
+        )
     }
     /// Where tile `t` begins, how wide it is.
     #[inline(always)]
@@ -79,11 +87,16 @@ impl<T: Real, const LOG: bool> Work for Softmax<T, LOG> {
             let (at, m) = self.block.tile(t);
             // SAFETY: rows and tiles stay inside the two blocks; each is written once.
             unsafe {
-                let (x, y) = (self.x.of::<T>().add(at) as *const T, self.out.of::<T>().add(at));
+                let (x, y) = (
+                    self.x.of::<T>().add(at) as *const T,
+                    self.out.of::<T>().add(at),
+                );
                 if inner == 1 {
                     let top = lanes(n, T::NEG_INFINITY, |a, i| larger(a, *x.add(i)), larger);
                     if LOG {
-                        let sum = lanes(n, T::ZERO, |a, i| a + (*x.add(i) - top).exp(), |a, b| a + b).ln();
+                        let sum =
+                            lanes(n, T::ZERO, |a, i| a + (*x.add(i) - top).exp(), |a, b| a + b)
+                                .ln();
                         for i in 0..n {
                             *y.add(i) = (*x.add(i) - top) - sum;
                         }
@@ -119,7 +132,11 @@ impl<T: Real, const LOG: bool> Work for Softmax<T, LOG> {
                 for j in 0..n {
                     for k in 0..m {
                         let p = j * inner + k;
-                        *y.add(p) = if LOG { (*x.add(p) - top[k]) - sum[k] } else { *y.add(p) * sum[k] };
+                        *y.add(p) = if LOG {
+                            (*x.add(p) - top[k]) - sum[k]
+                        } else {
+                            *y.add(p) * sum[k]
+                        };
                     }
                 }
             }
@@ -154,15 +171,29 @@ impl<T: Real, const LOG: bool> Work for Backward<T, LOG> {
     fn run(&self, from: usize, to: usize) {
         let (n, inner) = (self.block.n, self.block.inner);
         let weight = |g: T, y: T| if LOG { g } else { g * y };
-        let slope = |g: T, y: T, sum: T| if LOG { g - y.exp() * sum } else { (g - sum) * y };
+        let slope = |g: T, y: T, sum: T| {
+            if LOG {
+                g - y.exp() * sum
+            } else {
+                (g - sum) * y
+            }
+        };
         for t in from..to {
             let (at, m) = self.block.tile(t);
             // SAFETY: rows and tiles stay inside the three blocks; each is written once.
             unsafe {
-                let (g, y) = (self.g.of::<T>().add(at) as *const T, self.y.of::<T>().add(at) as *const T);
+                let (g, y) = (
+                    self.g.of::<T>().add(at) as *const T,
+                    self.y.of::<T>().add(at) as *const T,
+                );
                 let out = self.out.of::<T>().add(at);
                 if inner == 1 {
-                    let sum = lanes(n, T::ZERO, |a, i| a + weight(*g.add(i), *y.add(i)), |a, b| a + b);
+                    let sum = lanes(
+                        n,
+                        T::ZERO,
+                        |a, i| a + weight(*g.add(i), *y.add(i)),
+                        |a, b| a + b,
+                    );
                     for i in 0..n {
                         *out.add(i) = slope(*g.add(i), *y.add(i), sum);
                     }
@@ -190,12 +221,43 @@ impl<T: Real, const LOG: bool> Work for Backward<T, LOG> {
 ///
 /// # Safety
 /// The pointers hold the block's elements.
-pub unsafe fn softmax_backward<T: Real>(log: bool, block: Block, g: *mut u8, y: *mut u8, out: *mut u8) {
+pub unsafe fn softmax_backward<T: Real>(
+    log: bool,
+    block: Block,
+    g: *mut u8,
+    y: *mut u8,
+    out: *mut u8,
+) {
     let (items, grain) = block.shares();
-    let (g, y, out, of) = (SendPtr(g), SendPtr(y), SendPtr(out), std::marker::PhantomData);
+    let (g, y, out, of) = (
+        SendPtr(g),
+        SendPtr(y),
+        SendPtr(out),
+        std::marker::PhantomData,
+    );
     if log {
-        run_parallel(&Backward::<T, true> { block, g, y, out, of }, items, grain)
+        run_parallel(
+            &Backward::<T, true> {
+                block,
+                g,
+                y,
+                out,
+                of,
+            },
+            items,
+            grain,
+        )
     } else {
-        run_parallel(&Backward::<T, false> { block, g, y, out, of }, items, grain)
+        run_parallel(
+            &Backward::<T, false> {
+                block,
+                g,
+                y,
+                out,
+                of,
+            },
+            items,
+            grain,
+        )
     }
 }

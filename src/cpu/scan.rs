@@ -54,5 +54,9 @@ pub fn log_add_exp(a: f64, b: f64) -> f64 {
         return f64::NAN;
     }
     let (low, high) = if a < b { (a, b) } else { (b, a) };
-    if low == high && high.is_infinite() { high } else { high + (low - high).exp().ln_1p() }
+    if low == high && high.is_infinite() {
+        high
+    } else {
+        high + (low - high).exp().ln_1p()
+    }
 }

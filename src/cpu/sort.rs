@@ -118,7 +118,10 @@ impl Rank {
     }
 
     fn inverted(self) -> bool {
-        matches!(self, Rank::Sort { descending: true } | Rank::Top { largest: true, .. })
+        matches!(
+            self,
+            Rank::Sort { descending: true } | Rank::Top { largest: true, .. }
+        )
     }
 
     /// Brings the wanted entries to the front.
@@ -167,7 +170,11 @@ impl Rank {
 fn ranked_rows<T: Key, E: Entry>(x: &[T], n: usize, inner: usize, how: Rank, out: SendPtr) {
     let rows = x.len() / n.max(1);
     let k = how.yields(n);
-    let flip = if how.inverted() { if T::WIDE { u64::MAX } else { 0xffff_ffff } } else { 0 };
+    let flip = if how.inverted() {
+        if T::WIDE { u64::MAX } else { 0xffff_ffff }
+    } else {
+        0
+    };
     for_range(rows, (GRAIN / 8 / n.max(1)).max(1), |from, to| {
         let mut row: Vec<E> = Vec::with_capacity(n);
         for r in from..to {
@@ -177,7 +184,11 @@ fn ranked_rows<T: Key, E: Entry>(x: &[T], n: usize, inner: usize, how: Rank, out
             how.arrange(&mut row, T::NAN);
             for (j, e) in row[..k].iter().enumerate() {
                 // SAFETY: the output holds `k` positions for each row; every row is done once.
-                unsafe { out.of::<i64>().add((o * k + j) * inner + i).write(e.at() as i64) };
+                unsafe {
+                    out.of::<i64>()
+                        .add((o * k + j) * inner + i)
+                        .write(e.at() as i64)
+                };
             }
         }
     });
@@ -206,7 +217,11 @@ pub struct Distinct {
 impl Distinct {
     /// Walks elements in the given order and starts a new group wherever `same` is false for neighbours.
     pub fn walk(order: &[usize], same: impl Fn(usize, usize) -> bool) -> Distinct {
-        let mut out = Distinct { first: Vec::new(), inverse: vec![0; order.len()], counts: Vec::new() };
+        let mut out = Distinct {
+            first: Vec::new(),
+            inverse: vec![0; order.len()],
+            counts: Vec::new(),
+        };
         let mut last = None;
         for &i in order {
             match (last, out.counts.last_mut()) {
@@ -226,11 +241,19 @@ impl Distinct {
 /// Positions of the elements in ascending order.
 pub fn order<T: Key>(x: &[T]) -> Vec<usize> {
     fn sorted<T: Key, E: Entry>(x: &[T]) -> Vec<usize> {
-        let mut e: Vec<E> = x.iter().enumerate().map(|(i, v)| E::new(v.key(), i)).collect();
+        let mut e: Vec<E> = x
+            .iter()
+            .enumerate()
+            .map(|(i, v)| E::new(v.key(), i))
+            .collect();
         e.sort_unstable();
         e.into_iter().map(|e| e.at()).collect()
     }
-    if T::WIDE || x.len() > u32::MAX as usize { sorted::<T, u128>(x) } else { sorted::<T, u64>(x) }
+    if T::WIDE || x.len() > u32::MAX as usize {
+        sorted::<T, u128>(x)
+    } else {
+        sorted::<T, u64>(x)
+    }
 }
 
 /// Runs a block with `$T` bound to the Rust type of a dtype that has an order.
@@ -239,20 +262,64 @@ macro_rules! dispatch_ordered {
     ($op:expr, $dtype:expr, $T:ident => $body:expr) => {{
         use $crate::dtype::DType as D;
         match $dtype {
-            D::Bool => { type $T = bool; $body }
-            D::U8 => { type $T = u8; $body }
-            D::I8 => { type $T = i8; $body }
-            D::I16 => { type $T = i16; $body }
-            D::I32 => { type $T = i32; $body }
-            D::I64 => { type $T = i64; $body }
-            D::U16 => { type $T = u16; $body }
-            D::U32 => { type $T = u32; $body }
-            D::U64 => { type $T = u64; $body }
-            D::F16 => { type $T = half::f16; $body }
-            D::BF16 => { type $T = half::bf16; $body }
-            D::F32 => { type $T = f32; $body }
-            D::F64 => { type $T = f64; $body }
-            d => $crate::bail!(NotImplemented, "\"{}\" not implemented for '{}'", $op, d.scalar_name()),
+            D::Bool => {
+                type $T = bool;
+                $body
+            }
+            D::U8 => {
+                type $T = u8;
+                $body
+            }
+            D::I8 => {
+                type $T = i8;
+                $body
+            }
+            D::I16 => {
+                type $T = i16;
+                $body
+            }
+            D::I32 => {
+                type $T = i32;
+                $body
+            }
+            D::I64 => {
+                type $T = i64;
+                $body
+            }
+            D::U16 => {
+                type $T = u16;
+                $body
+            }
+            D::U32 => {
+                type $T = u32;
+                $body
+            }
+            D::U64 => {
+                type $T = u64;
+                $body
+            }
+            D::F16 => {
+                type $T = half::f16;
+                $body
+            }
+            D::BF16 => {
+                type $T = half::bf16;
+                $body
+            }
+            D::F32 => {
+                type $T = f32;
+                $body
+            }
+            D::F64 => {
+                type $T = f64;
+                $body
+            }
+            d => $crate::bail!(
+                NotImplemented,
+                "\"{}\" not implemented for '{}'",
+                $op,
+                d.scalar_name()
+            ),
         }
     }};
 }

@@ -4,14 +4,23 @@ use crate::cpu::special;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::Pointwise;
-use crate::ops::args::{Args, GeneratorHandle};
+use crate::ops::args::Args;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 /// Runs an elementwise row on the first argument, over it where `in_place`.
-fn activate(a: &Args, row: &'static Pointwise, params: &[Scalar], in_place: bool) -> Result<Tensor> {
+fn activate(
+    a: &Args,
+    row: &'static Pointwise,
+    params: &[Scalar],
+    in_place: bool,
+) -> Result<Tensor> {
     let x = a.tensor(0);
-    if in_place { row.call_in_place(&[&x], params) } else { row.call(&[&x], params) }
+    if in_place {
+        row.call_in_place(&[&x], params)
+    } else {
+        row.call(&[&x], params)
+    }
 }
 
 /// The arguments from the second on as numbers.
@@ -32,8 +41,16 @@ macro_rules! functional {
 }
 
 fn rectifiable(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(promoted != DType::Bool, Runtime, "Boolean inputs not supported for relu");
-    crate::check!(!promoted.is_complex(), NotImplemented, "clamp is not supported for complex types");
+    crate::check!(
+        promoted != DType::Bool,
+        Runtime,
+        "Boolean inputs not supported for relu"
+    );
+    crate::check!(
+        !promoted.is_complex(),
+        NotImplemented,
+        "clamp is not supported for complex types"
+    );
     Ok(())
 }
 
@@ -72,9 +89,14 @@ pointwise! {
         grad x(g; x) = g.threshold_backward(x, threshold),
     }
 }
-functional!(threshold__, [NN], threshold, 2,
+functional!(
+    threshold__,
+    [NN],
+    threshold,
+    2,
     " Returns the elements of `input` where they exceed `threshold` and `value` elsewhere.",
-    "(Tensor input, Scalar threshold, Scalar value, bool inplace=False) -> Tensor");
+    "(Tensor input, Scalar threshold, Scalar value, bool inplace=False) -> Tensor"
+);
 op! {
     /// Sets the elements that do not exceed `threshold` to `value`.
     threshold_, in [TORCH, NN] {
@@ -84,8 +106,21 @@ op! {
 }
 
 fn holdable(_: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(promoted != DType::Bool, Runtime, "Bool inputs not supported for hardtanh");
-    crate::check!(!promoted.is_complex(), NotImplemented, "clamp is not supported for complex types");
+    crate::check!(
+        promoted != DType::Bool,
+        Runtime,
+        "Bool inputs not supported for hardtanh"
+    );
+    crate::check!(
+        !promoted.is_complex(),
+        NotImplemented,
+        "clamp is not supported for complex types"
+    );
+    crate::check!(
+        promoted.is_signed() || params.iter().all(|p| p.to_f64() >= 0.0),
+        Runtime,
+        "cannot do hardtanh on an unsigned type with negative limits"
+    );
     crate::check!(
         params[0].to_f64() <= params[1].to_f64(),
         Value,
@@ -215,7 +250,7 @@ pointwise! {
     _silu(x) -> Promote, in [PRIVATE], rust silu {
         float = x * x.sigmoid(),
         complex = x * x.sigmoid(),
-        wgsl = "x / (1.0 + exp(-x))",
+        wgsl = "x * sigmoid(x)",
         grad x(g; x) = if x.is_complex() {
             let s = x.sigmoid();
             g * (&s * (x * (1.0 - &s) + 1.0)).conj()
@@ -284,7 +319,7 @@ pointwise! {
     softplus(x; beta, threshold) -> Promote, schema ["(Tensor input, Scalar beta=1, Scalar threshold=20) -> Tensor"],
     in [NN], in_place no {
         float = special::softplus(x, beta, threshold),
-        wgsl = "select(log(1.0 + exp(x * beta)) / beta, x, x * beta > threshold)",
+        wgsl = "select(log1p(exp(x * beta)) / beta, x, x * beta > threshold)",
         grad x(g; x) = g.softplus_backward(x, beta, threshold),
     }
 }
@@ -358,7 +393,7 @@ pointwise! {
             let slope = R::from_f64(GELU_SCALE) * (R::ONE + R::from_f64(3.0) * cubic);
             g * R::HALF * (R::ONE + t + x * (R::ONE - t * t) * slope)
         },
-        wgsl = "g * 0.5 * (1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) + x * (1.0 - tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) * tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))) * 0.7978845608028654 * (1.0 + 0.134145 * x * x))",
+        wgsl = "0.5 * g * (1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) + x * (1.0 - tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)) * tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))) * 0.7978845608028654 * (1.0 + 0.134145 * x * x))",
         grad g(h; x) = h.gelu_tanh_backward(x),
         grad x(h; g, x) = {
             let square = x * x;
@@ -507,7 +542,7 @@ pointwise! {
     _prelu_backward(g, x, weight) -> Promote, schema ["(Tensor grad_output, Tensor input, Tensor weight) -> Tensor"],
     in [PRIVATE], in_place no, rust prelu_backward {
         float = R::select(x > R::ZERO, g, g * weight),
-        wgsl = "select(g * weight, g, x > 0.0)",
+        wgsl = "select(g * weight, g, x > 0)",
         grad g(h; x, weight) = h.prelu_backward(x, weight),
         grad x(h) = h.zeros_like(),
         grad weight(h; g, x) = (h * g).masked(&x.at_most(0)),
@@ -529,7 +564,11 @@ fn prelu_of(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         weight.ndim()
     );
     if weight.numel() == 1 {
-        return x.prelu_kernel(&if x.ndim() == 0 { weight.reshape(&[])? } else { weight.clone() });
+        return x.prelu_kernel(&if x.ndim() == 0 {
+            weight.reshape(&[])?
+        } else {
+            weight.clone()
+        });
     }
     crate::check!(x.ndim() > 0, Runtime, "Not allow zero-dim input tensor.");
     let channels = if x.ndim() > 1 { x.sizes()[1] } else { 1 };
@@ -551,55 +590,6 @@ op! {
     ///     weight: one slope, or one per channel (dimension 1).
     prelu, in [TORCH, METHOD, NN] {
         "(Tensor input, Tensor weight) -> Tensor" => |a| prelu_of(&a.tensor(0), &a.tensor(1)),
-    }
-}
-
-fn rrelu_of(x: &Tensor, lower: f64, upper: f64, training: bool, generator: Option<GeneratorHandle>) -> Result<Tensor> {
-    crate::check!(lower <= upper, Runtime, "Lower bound should be less than or equal to the upper bound");
-    if !training {
-        return x.leaky_relu((lower + upper) / 2.0);
-    }
-    x.need_cpu("rrelu")?;
-    crate::check!(
-        x.dtype().is_floating(),
-        NotImplemented,
-        "\"rrelu_with_noise_out_cpu\" not implemented for '{}'",
-        x.dtype().scalar_name()
-    );
-    let wide = crate::autograd::no_grad(|| x.detach().to_dtype(DType::F64)?.contiguous())?;
-    let double = x.dtype() == DType::F64;
-    let (lower, upper) = if double { (lower, upper) } else { (f64::from(lower as f32), f64::from(upper as f32)) };
-    let generator = generator.unwrap_or_else(super::random::default_generator);
-    let mut generator = generator.lock().map_err(|_| crate::err!(Runtime, "the generator is in use"))?;
-    // One draw per element that is not positive, in order: PyTorch's stream.
-    let slopes: Vec<f64> = wide
-        .as_slice::<f64>()?
-        .iter()
-        .map(|&v| {
-            if v > 0.0 {
-                return 1.0;
-            }
-            let slope = generator.uniform_between(lower, upper);
-            if double { slope } else { f64::from(slope as f32) }
-        })
-        .collect();
-    x.mul(&Tensor::from_slice_shaped(&slopes, x.sizes())?.to_dtype(x.dtype())?)
-}
-
-op! {
-    /// Returns `input` where it is positive, elsewhere scaled by a slope: drawn from `[lower, upper)` per element while
-    /// training, their mean otherwise.
-    rrelu, in [TORCH, NN]; in_place {
-        "(Tensor input, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, bool inplace=False, *, Generator? generator=None) -> Tensor" =>
-            |a| {
-                let x = a.tensor(0);
-                if !a.bool(4) {
-                    return rrelu_of(&x, a.scalar(1).to_f64(), a.scalar(2).to_f64(), a.bool(3), a.generator(5));
-                }
-                crate::autograd::inplace::check(&x, crate::autograd::needs_grad(&[&x]))?;
-                let before = crate::autograd::inplace::original(&x)?;
-                x.overwrite(&rrelu_of(&before, a.scalar(1).to_f64(), a.scalar(2).to_f64(), a.bool(3), a.generator(5))?)
-            },
     }
 }
 
@@ -626,12 +616,50 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &relu::DEF, &relu__::DEF, &_threshold_backward::DEF, &threshold::DEF, &threshold__::DEF, &threshold_::DEF,
-    &_hardtanh::DEF, &_hardtanh_backward::DEF, &hardtanh::DEF, &relu6::DEF, &_leaky_relu::DEF,
-    &_leaky_relu_backward::DEF, &leaky_relu::DEF, &_elu::DEF, &_elu_backward::DEF, &elu::DEF, &selu::DEF, &celu::DEF,
-    &_silu::DEF, &_silu_backward::DEF, &silu::DEF, &_mish::DEF, &_mish_backward::DEF, &mish::DEF, &softplus::DEF,
-    &_softplus_backward::DEF, &_gelu::DEF, &_gelu_backward::DEF, &_gelu_tanh::DEF, &_gelu_tanh_backward::DEF,
-    &gelu::DEF, &_hardsigmoid::DEF, &hardsigmoid::DEF, &_hardswish::DEF, &_hardswish_backward::DEF, &hardswish::DEF,
-    &logsigmoid::DEF, &softsign::DEF, &tanhshrink::DEF, &softshrink::DEF, &hardshrink::DEF, &_shrink_backward::DEF,
-    &_prelu::DEF, &_prelu_backward::DEF, &prelu::DEF, &rrelu::DEF, &glu::DEF,
+    &relu::DEF,
+    &relu__::DEF,
+    &_threshold_backward::DEF,
+    &threshold::DEF,
+    &threshold__::DEF,
+    &threshold_::DEF,
+    &_hardtanh::DEF,
+    &_hardtanh_backward::DEF,
+    &hardtanh::DEF,
+    &relu6::DEF,
+    &_leaky_relu::DEF,
+    &_leaky_relu_backward::DEF,
+    &leaky_relu::DEF,
+    &_elu::DEF,
+    &_elu_backward::DEF,
+    &elu::DEF,
+    &selu::DEF,
+    &celu::DEF,
+    &_silu::DEF,
+    &_silu_backward::DEF,
+    &silu::DEF,
+    &_mish::DEF,
+    &_mish_backward::DEF,
+    &mish::DEF,
+    &softplus::DEF,
+    &_softplus_backward::DEF,
+    &_gelu::DEF,
+    &_gelu_backward::DEF,
+    &_gelu_tanh::DEF,
+    &_gelu_tanh_backward::DEF,
+    &gelu::DEF,
+    &_hardsigmoid::DEF,
+    &hardsigmoid::DEF,
+    &_hardswish::DEF,
+    &_hardswish_backward::DEF,
+    &hardswish::DEF,
+    &logsigmoid::DEF,
+    &softsign::DEF,
+    &tanhshrink::DEF,
+    &softshrink::DEF,
+    &hardshrink::DEF,
+    &_shrink_backward::DEF,
+    &_prelu::DEF,
+    &_prelu_backward::DEF,
+    &prelu::DEF,
+    &glu::DEF,
 ];

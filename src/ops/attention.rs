@@ -42,7 +42,10 @@ fn safe_softmax(x: &Tensor) -> Result<Tensor> {
     let rows = x.numel() / len.max(1);
     macro_rules! run {
         ($T:ty) => {{
-            let (x, y) = (data.as_slice::<$T>()?, crate::cpu::gemm::Shared(fill_slice::<$T>(&out)?.as_mut_ptr()));
+            let (x, y) = (
+                data.as_slice::<$T>()?,
+                crate::cpu::gemm::Shared(fill_slice::<$T>(&out)?.as_mut_ptr()),
+            );
             for_range(rows, (1 << 13) / len.max(1) + 1, |from, to| {
                 let y = &y;
                 for r in from..to {
@@ -56,7 +59,11 @@ fn safe_softmax(x: &Tensor) -> Result<Tensor> {
     match x.dtype() {
         DType::F32 => run!(f32),
         DType::F64 => run!(f64),
-        d => crate::bail!(NotImplemented, "\"softmax\" not implemented for '{}'", d.scalar_name()),
+        d => crate::bail!(
+            NotImplemented,
+            "\"softmax\" not implemented for '{}'",
+            d.scalar_name()
+        ),
     }
     if autograd::needs_grad(&[x]) {
         let saved = Saved::output(&out, 0);
@@ -64,7 +71,9 @@ fn safe_softmax(x: &Tensor) -> Result<Tensor> {
             let (grad, y) = (g.get(0)?, saved.get(g)?);
             let weighted = grad.mul(&y)?;
             let last = weighted.ndim().saturating_sub(1);
-            grads([Some(weighted.sub(&y.mul(&weighted.sum_dims(&[last], true)?)?)?)])
+            grads([Some(
+                weighted.sub(&y.mul(&weighted.sum_dims(&[last], true)?)?)?,
+            )])
         });
     }
     Ok(out)
@@ -122,7 +131,13 @@ pub struct Options {
 }
 
 /// `softmax(q @ k^T * scale + mask) @ v` over the last two axes (Vaswani et al., 2017).
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, o: Options) -> Result<Tensor> {
+pub fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: Option<&Tensor>,
+    o: Options,
+) -> Result<Tensor> {
     crate::check!(
         q.dtype() == k.dtype() && k.dtype() == v.dtype(),
         Runtime,
@@ -166,9 +181,19 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, o: O
     // Halves are summed and exponentiated in float32 and rounded once, at the end.
     let dtype = q.dtype();
     let compute = dtype.compute();
-    let (q, mut k, mut v) = (q.to_dtype(compute)?, k.to_dtype(compute)?, v.to_dtype(compute)?);
+    let (q, mut k, mut v) = (
+        q.to_dtype(compute)?,
+        k.to_dtype(compute)?,
+        v.to_dtype(compute)?,
+    );
     if o.grouped {
-        let heads = |t: &Tensor| if t.ndim() >= 3 { t.sizes()[t.ndim() - 3] } else { 1 };
+        let heads = |t: &Tensor| {
+            if t.ndim() >= 3 {
+                t.sizes()[t.ndim() - 3]
+            } else {
+                1
+            }
+        };
         for t in [&mut k, &mut v] {
             let (many, few) = (heads(&q), heads(t));
             crate::check!(
@@ -186,7 +211,11 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, o: O
         scores = causal_mask(q.size(-2)?, k.size(-2)?)?.where_(&scores, &hidden)?;
     }
     if let Some(m) = mask {
-        scores = if m.dtype() == DType::Bool { m.where_(&scores, &hidden)? } else { scores.add(&m.to_dtype(compute)?)? };
+        scores = if m.dtype() == DType::Bool {
+            m.where_(&scores, &hidden)?
+        } else {
+            scores.add(&m.to_dtype(compute)?)?
+        };
     }
     let weights = dropout(&safe_softmax(&scores)?, o.dropout)?;
     weights.matmul(&v)?.to_dtype(dtype)

@@ -26,11 +26,13 @@ fn check_alpha(promoted: DType, alpha: Scalar) -> Result<()> {
 }
 
 fn scalable(_: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
-    params.iter().try_for_each(|&alpha| check_alpha(promoted, alpha))
+    params
+        .iter()
+        .try_for_each(|&alpha| check_alpha(promoted, alpha))
 }
 
 fn subtractable(ins: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
-    let bools = ins.iter().filter(|t| t.dtype() == DType::Bool && !t.is_wrapped()).count();
+    let bools = ins.iter().filter(|t| t.dtype() == DType::Bool).count();
     crate::check!(
         bools < 2,
         Runtime,
@@ -38,7 +40,7 @@ fn subtractable(ins: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<(
          instead."
     );
     crate::check!(
-        bools == 0 && promoted != DType::Bool,
+        bools == 0,
         Runtime,
         "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use \
          the `~` or `logical_not()` operator instead."
@@ -351,17 +353,53 @@ op! {
     }
 }
 
+/// The dtype `float_power` computes in.
+fn double_of(ins: &[&Tensor]) -> DType {
+    if ins.iter().any(|t| t.dtype().is_complex()) {
+        DType::C128
+    } else {
+        DType::F64
+    }
+}
+
 fn float_power_of(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let wide = if a.dtype().is_complex() || b.dtype().is_complex() { DType::C128 } else { DType::F64 };
-    let widen = |t: &Tensor| if t.is_wrapped() { Tensor::wrapped(t.item()?) } else { t.to_dtype(wide) };
-    let (a, b) = (widen(a)?, widen(b)?);
+    let wide = double_of(&[a, b]);
+    let widen = |t: &Tensor| {
+        if t.is_wrapped() {
+            Ok(t.clone())
+        } else {
+            t.to_dtype(wide)
+        }
+    };
     // One operand is a tensor of the wide dtype, which decides.
-    a.pow(&b)
+    widen(a)?.pow(&widen(b)?)
+}
+
+fn float_power_into(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let wide = double_of(&[a, b]);
+    crate::check!(
+        a.dtype() == wide,
+        Runtime,
+        "the base given to float_power_ has dtype {} but the operation's result requires dtype {}",
+        a.dtype().scalar_name(),
+        wide.scalar_name()
+    );
+    crate::autograd::inplace::check(a, crate::autograd::needs_grad(&[a, b]))?;
+    a.overwrite(&float_power_of(&crate::autograd::inplace::original(a)?, b)?)
+}
+
+op! {
+    /// Raises this tensor, which is of double precision, to the power of `exponent` in place.
+    float_power_, in [METHOD] {
+        "(Tensor input, Tensor exponent) -> Tensor" => |a| float_power_into(&a.tensor(0), &a.tensor(1)),
+        "(Tensor input, Scalar exponent) -> Tensor" =>
+            |a| float_power_into(&a.tensor(0), &Tensor::wrapped(a.scalar(1))?),
+    }
 }
 
 op! {
     /// Raises `input` to the power of `exponent` in double precision.
-    float_power, in [TORCH, METHOD]; out, in_place {
+    float_power, in [TORCH, METHOD]; out {
         "(Tensor input, Tensor exponent) -> Tensor" => |a| float_power_of(&a.tensor(0), &a.tensor(1)),
         "(Tensor input, Scalar exponent) -> Tensor" => |a| float_power_of(&a.tensor(0), &Tensor::wrapped(a.scalar(1))?),
         "(Scalar input, Tensor exponent) -> Tensor" => |a| float_power_of(&Tensor::wrapped(a.scalar(0))?, &a.tensor(1)),
@@ -431,14 +469,18 @@ fn one_dtype(ins: &[&Tensor], _: &[Scalar], _: DType) -> Result<()> {
         Runtime,
         "heaviside is not yet implemented for tensors with different dtypes."
     );
-    crate::check!(!ins[0].dtype().is_complex(), Runtime, "heaviside is not yet implemented for complex tensors.");
+    crate::check!(
+        !ins[0].dtype().is_complex(),
+        Runtime,
+        "heaviside is not yet implemented for complex tensors."
+    );
     Ok(())
 }
 
 pointwise! {
     /// Returns 0 where `input` is negative, 1 where it is positive and `values` where it is zero.
     heaviside(a, values) -> Promote, schema ["(Tensor input, Tensor values) -> Tensor"], check one_dtype {
-        float = if a == R::ZERO { values } else if a < R::ZERO { R::ZERO } else { R::ONE },
+        float = if a == R::ZERO { values } else if a > R::ZERO { R::ONE } else { R::ZERO },
         int = if a == I::ZERO { values } else if a < I::ZERO { I::ZERO } else { I::ONE },
         bool = a | values,
     }
@@ -501,7 +543,8 @@ impl Tensor {
     }
     /// Adds into this tensor's memory without recording.
     pub fn add_assign(&self, other: &Tensor) -> Result<()> {
-        crate::autograd::no_grad(|| add::POINTWISE.call_in_place(&[self, other], &[Scalar::Int(1)])).map(|_| ())
+        crate::autograd::no_grad(|| add::POINTWISE.call_in_place(&[self, other], &[Scalar::Int(1)]))
+            .map(|_| ())
     }
     /// `self * x`.
     pub fn mul_scalar(&self, x: impl Into<Scalar>) -> Result<Tensor> {
@@ -518,8 +561,29 @@ impl Tensor {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &add::DEF, &sub::DEF, &rsub::DEF, &mul::DEF, &true_divide::DEF, &div__::DEF, &__rdiv__::DEF, &_div_trunc::DEF, &_div_floor::DEF,
-    &floor_divide::DEF, &remainder::DEF, &fmod::DEF, &_pow_constant::DEF, &_pow::DEF, &pow__::DEF, &float_power::DEF,
-    &atan2::DEF, &hypot::DEF, &logaddexp::DEF, &logaddexp2::DEF, &copysign::DEF, &heaviside::DEF,
-    &ldexp::DEF, &result_type::DEF,
+    &add::DEF,
+    &sub::DEF,
+    &rsub::DEF,
+    &mul::DEF,
+    &true_divide::DEF,
+    &div__::DEF,
+    &__rdiv__::DEF,
+    &_div_trunc::DEF,
+    &_div_floor::DEF,
+    &floor_divide::DEF,
+    &remainder::DEF,
+    &fmod::DEF,
+    &_pow_constant::DEF,
+    &_pow::DEF,
+    &pow__::DEF,
+    &float_power::DEF,
+    &float_power_::DEF,
+    &atan2::DEF,
+    &hypot::DEF,
+    &logaddexp::DEF,
+    &logaddexp2::DEF,
+    &copysign::DEF,
+    &heaviside::DEF,
+    &ldexp::DEF,
+    &result_type::DEF,
 ];

@@ -13,13 +13,21 @@ fn range_of(op: &str, x: &Tensor, low: f64, high: f64) -> Result<(f64, f64)> {
     let (mut low, mut high) = (low, high);
     if low == high && x.numel() > 0 {
         let dims: Vec<usize> = (0..x.ndim()).collect();
-        low = super::reduce::reduce(super::reduce::Kind::Min, x, &dims, false)?.item()?.to_f64();
-        high = super::reduce::reduce(super::reduce::Kind::Max, x, &dims, false)?.item()?.to_f64();
+        low = super::reduce::reduce(super::reduce::Kind::Min, x, &dims, false)?
+            .item()?
+            .to_f64();
+        high = super::reduce::reduce(super::reduce::Kind::Max, x, &dims, false)?
+            .item()?
+            .to_f64();
     }
     if low == high {
         (low, high) = (low - 1.0, high + 1.0);
     }
-    crate::check!(low.is_finite() && high.is_finite(), Runtime, "{op}: range of [{low}, {high}] is not finite");
+    crate::check!(
+        low.is_finite() && high.is_finite(),
+        Runtime,
+        "{op}: range of [{low}, {high}] is not finite"
+    );
     crate::check!(low < high, Runtime, "{op}: max must be larger than min");
     Ok((low, high))
 }
@@ -44,8 +52,16 @@ fn histc(x: &Tensor, bins: i64, low: Scalar, high: Scalar) -> Result<Tensor> {
         "\"histogram_cpu\" not implemented for '{}'",
         x.dtype().scalar_name()
     );
-    crate::check!(bins > 0, Runtime, "torch.histogram(): bins must be > 0, but got {bins} for dimension 0");
-    crate::check!(low.to_f64() <= high.to_f64(), Runtime, "torch.histc: max must be larger than min");
+    crate::check!(
+        bins > 0,
+        Runtime,
+        "torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
+    );
+    crate::check!(
+        low.to_f64() <= high.to_f64(),
+        Runtime,
+        "torch.histc: max must be larger than min"
+    );
     let (low, high) = range_of("torch.histc", &x.detach(), low.to_f64(), high.to_f64())?;
     let counts = fill(&x.to_vec::<f64>()?, None, bins as usize, low, high);
     let out = autograd::no_grad(|| Tensor::from_slice(&counts)?.to_dtype(x.dtype()))?;
@@ -64,7 +80,11 @@ fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<Tens
         "\"bincount_cpu\" not implemented for '{}'",
         x.dtype().scalar_name()
     );
-    let v = if x.ndim() == 1 { x.to_vec::<i64>()? } else { Vec::new() };
+    let v = if x.ndim() == 1 {
+        x.to_vec::<i64>()?
+    } else {
+        Vec::new()
+    };
     crate::check!(
         (x.ndim() == 1 || x.sizes() == [0]) && v.iter().all(|&i| i >= 0),
         Runtime,
@@ -86,14 +106,26 @@ fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<Tens
         }
         Some(w) => {
             let mut out = vec![0f64; n];
-            v.iter().zip(w.to_vec::<f64>()?).for_each(|(&i, w)| out[i as usize] += w);
-            Tensor::from_slice(&out)?.to_dtype(if w.dtype() == DType::F32 { DType::F32 } else { DType::F64 })
+            v.iter()
+                .zip(w.to_vec::<f64>()?)
+                .for_each(|(&i, w)| out[i as usize] += w);
+            Tensor::from_slice(&out)?.to_dtype(if w.dtype() == DType::F32 {
+                DType::F32
+            } else {
+                DType::F64
+            })
         }
     }
 }
 
 /// `histogram` over equal bins or given edges.
-fn histogram(x: &Tensor, edges: Tensor, even: bool, weight: Option<&Tensor>, density: bool) -> Result<Value> {
+fn histogram(
+    x: &Tensor,
+    edges: Tensor,
+    even: bool,
+    weight: Option<&Tensor>,
+    density: bool,
+) -> Result<Value> {
     x.need_cpu("histogram")?;
     crate::check!(
         matches!(x.dtype(), DType::F32 | DType::F64),
@@ -108,7 +140,11 @@ fn histogram(x: &Tensor, edges: Tensor, even: bool, weight: Option<&Tensor>, den
             "torch.histogram(): if weight tensor is provided, it should have the same dtype and shape as the input tensor"
         );
     }
-    crate::check!(edges.numel() > 0, Runtime, "torch.histogram(): bins tensor should have at least 1 element");
+    crate::check!(
+        edges.numel() > 0,
+        Runtime,
+        "torch.histogram(): bins tensor should have at least 1 element"
+    );
     crate::check!(
         edges.dtype() == x.dtype(),
         Runtime,
@@ -131,41 +167,77 @@ fn histogram(x: &Tensor, edges: Tensor, even: bool, weight: Option<&Tensor>, den
     };
     if density {
         let total: f64 = counts.iter().sum();
-        counts.iter_mut().enumerate().for_each(|(i, c)| *c /= total * (e[i + 1] - e[i]));
+        counts
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, c)| *c /= total * (e[i + 1] - e[i]));
     }
     let hist = Tensor::from_slice(&counts)?.to_dtype(x.dtype())?;
-    Ok(Value::Named("histogram", &["hist", "bin_edges"], vec![hist, edges]))
+    Ok(Value::Named(
+        "histogram",
+        &["hist", "bin_edges"],
+        vec![hist, edges],
+    ))
 }
 
 /// `bins + 1` evenly spaced edges.
 fn even_edges(x: &Tensor, bins: i64, range: Option<&[f64]>) -> Result<Tensor> {
-    crate::check!(bins > 0, Runtime, "torch.histogram(): bins must be > 0, but got {bins} for dimension 0");
+    crate::check!(
+        bins > 0,
+        Runtime,
+        "torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
+    );
     let (low, high) = match range {
         Some([low, high]) => (*low, *high),
-        Some(_) => crate::bail!(Runtime, "torch.histogram(): range should have 2 elements for 1 dimension"),
+        Some(_) => crate::bail!(
+            Runtime,
+            "torch.histogram(): range should have 2 elements for 1 dimension"
+        ),
         None => (0.0, 0.0),
     };
     let (low, high) = if range.is_some() && low != high {
-        crate::check!(low < high, Runtime, "torch.histogram(): min should not exceed max, but got min {low} max {high} for dimension 0");
+        crate::check!(
+            low < high,
+            Runtime,
+            "torch.histogram(): min should not exceed max, but got min {low} max {high} for dimension 0"
+        );
         (low, high)
     } else {
         range_of("torch.histogram()", &x.detach(), low, high)?
     };
-    let edges: Vec<f64> = (0..=bins).map(|i| low + (high - low) * (i as f64 / bins as f64)).collect();
+    let edges: Vec<f64> = (0..=bins)
+        .map(|i| low + (high - low) * (i as f64 / bins as f64))
+        .collect();
     Tensor::from_slice(&edges)?.to_dtype(x.dtype())
 }
 
 /// Where the values would be inserted: before equal elements, or with `right` after them.
-fn search(x: &Tensor, values: &Tensor, right: bool, sorter: Option<&Tensor>, int32: bool) -> Result<Tensor> {
+fn search(
+    x: &Tensor,
+    values: &Tensor,
+    right: bool,
+    sorter: Option<&Tensor>,
+    int32: bool,
+) -> Result<Tensor> {
     x.need_cpu("searchsorted")?;
     let common = promote_types(x.dtype(), values.dtype())?;
-    let common = if values.is_wrapped() || (values.ndim() == 0 && values.dtype().category() <= x.dtype().category()) { x.dtype() } else { common };
+    let common = if values.is_wrapped()
+        || (values.ndim() == 0 && values.dtype().category() <= x.dtype().category())
+    {
+        x.dtype()
+    } else {
+        common
+    };
     let prepare = |t: &Tensor, d| autograd::no_grad(|| t.detach().to_dtype(d)?.contiguous());
     let (x, v) = (prepare(x, common)?, prepare(values, common)?);
     let order = sorter.map(|s| prepare(s, DType::I64)).transpose()?;
     let order = order.as_ref().map(|s| s.as_slice::<i64>()).transpose()?;
     let n = x.sizes().last().copied().unwrap_or(1);
-    let each = if x.ndim() <= 1 { v.numel().max(1) } else { v.sizes().last().copied().unwrap_or(1).max(1) };
+    let each = if x.ndim() <= 1 {
+        v.numel().max(1)
+    } else {
+        v.sizes().last().copied().unwrap_or(1).max(1)
+    };
     if let Some(order) = order {
         crate::check!(
             order.iter().all(|&i| i >= 0 && (i as usize) < n),
@@ -192,10 +264,21 @@ fn search(x: &Tensor, values: &Tensor, right: bool, sorter: Option<&Tensor>, int
             unsafe { (out.data_ptr() as *mut i64).add(i).write(low as i64) };
         }
     });
-    if int32 { autograd::no_grad(|| out.to_dtype(DType::I32)) } else { Ok(out) }
+    if int32 {
+        autograd::no_grad(|| out.to_dtype(DType::I32))
+    } else {
+        Ok(out)
+    }
 }
 
-fn searchsorted(x: &Tensor, v: &Tensor, int32: bool, right: bool, side: Option<&str>, sorter: Option<&Tensor>) -> Result<Tensor> {
+fn searchsorted(
+    x: &Tensor,
+    v: &Tensor,
+    int32: bool,
+    right: bool,
+    side: Option<&str>,
+    sorter: Option<&Tensor>,
+) -> Result<Tensor> {
     let op = "torch.searchsorted()";
     if let Some(side) = side {
         crate::check!(
@@ -218,7 +301,11 @@ fn searchsorted(x: &Tensor, v: &Tensor, int32: bool, right: bool, side: Option<&
         v.ndim(),
         v.numel()
     );
-    crate::check!(x.ndim() > 0, Runtime, "{op}: boundaries tensor should have positive dimension");
+    crate::check!(
+        x.ndim() > 0,
+        Runtime,
+        "{op}: boundaries tensor should have positive dimension"
+    );
     let matches = x.ndim() == 1
         || (x.ndim() == v.ndim() && x.sizes()[..x.ndim() - 1] == v.sizes()[..v.ndim() - 1]);
     crate::check!(
@@ -301,5 +388,10 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] =
-    &[&histc::DEF, &histogram::DEF, &bincount::DEF, &searchsorted::DEF, &bucketize::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &histc::DEF,
+    &histogram::DEF,
+    &bincount::DEF,
+    &searchsorted::DEF,
+    &bucketize::DEF,
+];

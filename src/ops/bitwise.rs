@@ -119,6 +119,16 @@ pointwise! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &logical_not::DEF, &logical_and::DEF, &logical_or::DEF, &logical_xor::DEF, &bitwise_not::DEF, &bitwise_and::DEF,
-    &bitwise_or::DEF, &bitwise_xor::DEF, &bitwise_left_shift::DEF, &bitwise_right_shift::DEF, &gcd::DEF, &lcm::DEF,
+    &logical_not::DEF,
+    &logical_and::DEF,
+    &logical_or::DEF,
+    &logical_xor::DEF,
+    &bitwise_not::DEF,
+    &bitwise_and::DEF,
+    &bitwise_or::DEF,
+    &bitwise_xor::DEF,
+    &bitwise_left_shift::DEF,
+    &bitwise_right_shift::DEF,
+    &gcd::DEF,
+    &lcm::DEF,
 ];

@@ -95,55 +95,75 @@ op! {
     }
 }
 
+op! {
+    /// Returns a tensor like `input` with every element set to `value`, a number or a 0-d tensor.
+    fill__, in [TORCH] {
+        "(Tensor input, Scalar value) -> Tensor" => |a| a.tensor(0).clone_data_recorded()?.fill_(a.scalar(1)),
+        "(Tensor input, Tensor value) -> Tensor" => |a| {
+            let value = a.tensor(1);
+            crate::check!(
+                value.ndim() == 0,
+                Runtime,
+                "fill only supports 0-dimension value tensor but got tensor with {} dimensions.",
+                value.ndim()
+            );
+            a.tensor(0).clone_data_recorded()?.copy_(&value)
+        },
+    }
+}
+
 fn clampable(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(!promoted.is_complex(), NotImplemented, "clamp is not supported for complex types");
+    crate::check!(
+        !promoted.is_complex(),
+        NotImplemented,
+        "clamp is not supported for complex types"
+    );
     Ok(())
 }
 
 pointwise! {
     /// Holds `input` between `min` and `max`; NaN stays NaN.
-    _clamp(x, min, max) -> Promote, schema ["(Tensor input, Tensor min, Tensor max) -> Tensor"], in [PRIVATE],
+    _clamp(x, low, high) -> Promote, schema ["(Tensor input, Tensor min, Tensor max) -> Tensor"], in [PRIVATE],
     in_place no, check clampable, rust clamp_tensors {
         float = {
-            let low = R::select(x.is_nan(), x, R::select(x >= min, x, min));
-            R::select(low.is_nan(), low, R::select(low <= max, low, max))
+            let held = R::select(x.is_nan() | (x >= low), x, low);
+            R::select(held.is_nan() | (held <= high), held, high)
         },
-        int = Ord::min(Ord::max(x, min), max),
-        wgsl = "min(max(x, min), max)",
-        wgsl_int = "select(select(x, min, x < min), max, select(x, min, x < min) > max)",
-        grad x(g; x, min, max) = g.masked(&x.ge(min).logical_and(&x.le(max))),
-        grad min(g; x, min, max) = g.masked(&min.lt(max).logical_and(&x.lt(min))),
-        grad max(g; x, min, max) = g.masked(&x.gt(max).logical_or(&max.lt(min))),
+        int = Ord::min(Ord::max(x, low), high),
+        wgsl = "min(max(x, low), high)",
+        grad x(g; x, low, high) = g.masked(&x.ge(low).logical_and(&x.le(high))),
+        grad low(g; x, low, high) = g.masked(&low.lt(high).logical_and(&x.lt(low))),
+        grad high(g; x, low, high) = g.masked(&x.gt(high).logical_or(&high.lt(low))),
     }
 }
 
 pointwise! {
     /// Holds `input` at or above `min`; NaN stays NaN.
-    clamp_min(x, min) -> Promote, schema [
+    clamp_min(x, low) -> Promote, schema [
         "(Tensor input, Tensor min) -> Tensor",
         "(Tensor input, Scalar min) -> Tensor",
     ], check clampable {
-        float = R::select(x.is_nan() | (x >= min), x, min),
-        int = Ord::max(x, min),
-        bool = x | min,
-        wgsl = "max(x, min)",
-        grad x(g; x, min) = g.masked(&x.ge(min)),
-        grad min(g; x, min) = g.masked(&x.lt(min)),
+        float = R::select(x.is_nan() | (x >= low), x, low),
+        int = Ord::max(x, low),
+        bool = x | low,
+        wgsl = "max(x, low)",
+        grad x(g; x, low) = g.masked(&x.ge(low)),
+        grad low(g; x, low) = g.masked(&x.lt(low)),
     }
 }
 
 pointwise! {
     /// Holds `input` at or below `max`; NaN stays NaN.
-    clamp_max(x, max) -> Promote, schema [
+    clamp_max(x, high) -> Promote, schema [
         "(Tensor input, Tensor max) -> Tensor",
         "(Tensor input, Scalar max) -> Tensor",
     ], check clampable {
-        float = R::select(x.is_nan() | (x <= max), x, max),
-        int = Ord::min(x, max),
-        bool = x & max,
-        wgsl = "min(x, max)",
-        grad x(g; x, max) = g.masked(&x.le(max)),
-        grad max(g; x, max) = g.masked(&x.gt(max)),
+        float = R::select(x.is_nan() | (x <= high), x, high),
+        int = Ord::min(x, high),
+        bool = x & high,
+        wgsl = "min(x, high)",
+        grad x(g; x, high) = g.masked(&x.le(high)),
+        grad high(g; x, high) = g.masked(&x.gt(high)),
     }
 }
 
@@ -155,14 +175,23 @@ impl Tensor {
             (Some(min), None) => self.clamp_min(min),
             (None, Some(max)) => self.clamp_max(max),
             (None, None) => {
-                crate::bail!(Runtime, "torch.clamp: At least one of 'min' or 'max' must not be None")
+                crate::bail!(
+                    Runtime,
+                    "torch.clamp: At least one of 'min' or 'max' must not be None"
+                )
             }
         }
     }
 }
 
 fn clamp_of(a: &crate::ops::args::Args) -> Result<Tensor> {
-    let bound = |i: usize| if a.given(i) { number(a, i).map(Some) } else { Ok(None) };
+    let bound = |i: usize| {
+        if a.given(i) {
+            number(a, i).map(Some)
+        } else {
+            Ok(None)
+        }
+    };
     a.tensor(0).clamp(bound(1)?.as_ref(), bound(2)?.as_ref())
 }
 
@@ -175,7 +204,17 @@ op! {
 }
 
 fn one_kind(ins: &[&Tensor], _: &[Scalar], _: DType) -> Result<()> {
-    for (name, t) in ["end", "weight"].iter().zip(&ins[1..]).filter(|(_, t)| !t.is_wrapped()) {
+    crate::check!(
+        !ins[0].dtype().is_integral(),
+        NotImplemented,
+        "\"lerp_kernel_scalar\" not implemented for '{}'",
+        ins[0].dtype().scalar_name()
+    );
+    for (name, t) in ["end", "weight"]
+        .iter()
+        .zip(&ins[1..])
+        .filter(|(_, t)| !t.is_wrapped())
+    {
         crate::check!(
             t.dtype() == ins[0].dtype(),
             Runtime,
@@ -309,9 +348,21 @@ op! {
 /// Mantissas in [1/2, 1) and exponents.
 fn frexp_of(x: &Tensor) -> Result<(Tensor, Tensor)> {
     use crate::cpu::special::Parts;
-    crate::check!(x.dtype().is_floating(), Runtime, "torch.frexp() only supports floating-point dtypes");
+    crate::check!(
+        x.dtype().is_floating(),
+        Runtime,
+        "torch.frexp() only supports floating-point dtypes"
+    );
     x.need_cpu("frexp")?;
-    let wide = crate::autograd::no_grad(|| x.detach().to_dtype(if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 })?.contiguous())?;
+    let wide = crate::autograd::no_grad(|| {
+        x.detach()
+            .to_dtype(if x.dtype() == DType::F64 {
+                DType::F64
+            } else {
+                DType::F32
+            })?
+            .contiguous()
+    })?;
     let exponent = Tensor::empty(x.sizes(), DType::I32, x.device())?;
     let out = exponent.data_ptr() as *mut i32;
     let mantissa = Tensor::empty(x.sizes(), wide.dtype(), x.device())?;
@@ -327,7 +378,11 @@ fn frexp_of(x: &Tensor) -> Result<(Tensor, Tensor)> {
             }
         };
     }
-    if wide.dtype() == DType::F64 { of!(f64) } else { of!(f32) }
+    if wide.dtype() == DType::F64 {
+        of!(f64)
+    } else {
+        of!(f32)
+    }
     let mantissa = mantissa.to_dtype(x.dtype())?;
     if crate::autograd::needs_grad(&[x]) {
         let e = exponent.clone();
@@ -350,6 +405,19 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &_where::DEF, &r#where::DEF, &where__::DEF, &masked_fill::DEF, &_clamp::DEF, &clamp_min::DEF, &clamp_max::DEF,
-    &clamp::DEF, &lerp::DEF, &addcmul::DEF, &addcdiv::DEF, &_nan_to_num::DEF, &nan_to_num::DEF, &frexp::DEF,
+    &_where::DEF,
+    &r#where::DEF,
+    &where__::DEF,
+    &masked_fill::DEF,
+    &fill__::DEF,
+    &_clamp::DEF,
+    &clamp_min::DEF,
+    &clamp_max::DEF,
+    &clamp::DEF,
+    &lerp::DEF,
+    &addcmul::DEF,
+    &addcdiv::DEF,
+    &_nan_to_num::DEF,
+    &nan_to_num::DEF,
+    &frexp::DEF,
 ];

@@ -30,7 +30,10 @@ fn lse(x: &Tensor) -> Result<Tensor> {
     if autograd::needs_grad(&[x]) {
         let (xs, kept) = (autograd::Saved::input(x), autograd::Saved::output(&out, 0));
         record("LogsumexpBackward0", &[x], &[&out], move |g| {
-            grads([Some(xs.get(g)?.scaled_softmax(&kept.get(g)?.unsqueeze(1)?, &g.get(0)?.unsqueeze(1)?)?)])
+            grads([Some(xs.get(g)?.scaled_softmax(
+                &kept.get(g)?.unsqueeze(1)?,
+                &g.get(0)?.unsqueeze(1)?,
+            )?)])
         });
     }
     Ok(out)
@@ -90,7 +93,12 @@ fn per_position(values: &[f64], targets: &Targets, dtype: DType) -> Result<Tenso
 }
 
 /// The gradient of cross entropy per position: `g (Q softmax(x) - q)` for the target distribution q and its sum Q.
-fn cross_entropy_backward(g: &Tensor, x: &Tensor, lse_value: &Tensor, targets: &Rc<Targets>) -> Result<Tensor> {
+fn cross_entropy_backward(
+    g: &Tensor,
+    x: &Tensor,
+    lse_value: &Tensor,
+    targets: &Rc<Targets>,
+) -> Result<Tensor> {
     let totals = per_position(&targets.totals(), targets, lse_value.dtype())?;
     // A mean over nothing has an undefined gradient, which must not reach positions that do not count.
     let counts = totals.ne(&Tensor::wrapped(0.0)?)?;
@@ -100,7 +108,10 @@ fn cross_entropy_backward(g: &Tensor, x: &Tensor, lse_value: &Tensor, targets: &
         return soft.sub(&place(g, targets)?)?.to_dtype(x.dtype());
     }
     let g = work(&g.to_dtype(lse_value.dtype())?)?;
-    let out = x.detach().scaled_softmax(&lse_value.unsqueeze(1)?, &g.mul(&totals)?.unsqueeze(1)?)?.contiguous()?;
+    let out = x
+        .detach()
+        .scaled_softmax(&lse_value.unsqueeze(1)?, &g.mul(&totals)?.unsqueeze(1)?)?
+        .contiguous()?;
     let minus = g.neg()?;
     crate::dispatch_real!(out.dtype(), T => {
         // SAFETY: `out` was just made, is contiguous and nothing else refers to its memory.
@@ -140,7 +151,13 @@ fn check_shapes(x: &Tensor, target: &Tensor) -> Result<()> {
         "Expected input batch_size ({}) to match target batch_size ({batch}).",
         x.sizes()[0]
     );
-    let expected: shape::Sizes = x.sizes().iter().enumerate().filter(|(d, _)| *d != 1).map(|(_, &n)| n).collect();
+    let expected: shape::Sizes = x
+        .sizes()
+        .iter()
+        .enumerate()
+        .filter(|(d, _)| *d != 1)
+        .map(|(_, &n)| n)
+        .collect();
     match x.ndim() {
         2 => crate::check!(
             target.ndim() <= 1,
@@ -190,12 +207,22 @@ fn check_weight(weight: Option<&Tensor>, classes: usize, dtype: DType) -> Result
 
 /// Input as (rows, classes, inner).
 fn as_classes(x: &Tensor) -> Result<Tensor> {
-    let (rows, classes) = if x.ndim() == 1 { (1, x.sizes()[0]) } else { (x.sizes()[0], x.sizes()[1]) };
+    let (rows, classes) = if x.ndim() == 1 {
+        (1, x.sizes()[0])
+    } else {
+        (x.sizes()[0], x.sizes()[1])
+    };
     let inner: usize = x.sizes().iter().skip(2).product();
     x.reshape_to(&[rows, classes, inner])
 }
 
-fn problem(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, ignore: i64, smoothing: f64) -> Result<Problem> {
+fn problem(
+    x: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    ignore: i64,
+    smoothing: f64,
+) -> Result<Problem> {
     check_shapes(x, target)?;
     x.same_device(target)?;
     let input = as_classes(x)?;
@@ -212,7 +239,11 @@ fn problem(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, ignore: i64, sm
         if *t == ignore {
             *t = -1;
         } else {
-            crate::check!(*t >= 0 && *t < classes as i64, Index, "Target {t} is out of bounds.");
+            crate::check!(
+                *t >= 0 && *t < classes as i64,
+                Index,
+                "Target {t} is out of bounds."
+            );
         }
     }
     let weight = match weight {
@@ -220,8 +251,19 @@ fn problem(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, ignore: i64, sm
         None => None,
     };
     let (rows, inner) = (input.sizes()[0], input.sizes()[2]);
-    let targets = Rc::new(Targets { rows, classes, inner, index, weight, smoothing });
-    Ok(Problem { input, targets, sizes: shape::Sizes::from_slice(target.sizes()) })
+    let targets = Rc::new(Targets {
+        rows,
+        classes,
+        inner,
+        index,
+        weight,
+        smoothing,
+    });
+    Ok(Problem {
+        input,
+        targets,
+        sizes: shape::Sizes::from_slice(target.sizes()),
+    })
 }
 
 /// Losses per position to what the reduction asks for; the mean is weighted.
@@ -234,7 +276,13 @@ fn reduce(loss: &Tensor, p: &Problem, reduction: Reduction) -> Result<Tensor> {
 }
 
 /// The negative log likelihood of class targets.
-pub fn nll_loss(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, ignore: i64, r: Reduction) -> Result<Tensor> {
+pub fn nll_loss(
+    x: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    ignore: i64,
+    r: Reduction,
+) -> Result<Tensor> {
     check_shapes(x, target)?;
     need_float(x, "nll_loss_out_frame")?;
     if !x.device().is_cpu() {
@@ -264,7 +312,14 @@ pub fn cross_entropy(
     need_float(x, "log_softmax_lastdim_kernel_impl")?;
     if !x.device().is_cpu() {
         check_shapes(x, target)?;
-        return composed(&as_classes(x)?.log_softmax(1)?, target, weight, ignore, smoothing, reduction);
+        return composed(
+            &as_classes(x)?.log_softmax(1)?,
+            target,
+            weight,
+            ignore,
+            smoothing,
+            reduction,
+        );
     }
     let p = problem(x, target, weight, ignore, smoothing)?;
     let data = work(&p.input)?;
@@ -273,11 +328,18 @@ pub fn cross_entropy(
     let loss = autograd::no_grad(|| lse_value.mul(&totals)?.sub(&pick_data(&data, &p.targets)?))?;
     // An infinite score has an infinite logarithm even where its weight is zero: such positions stay zero.
     let zero = totals.eq(&Tensor::wrapped(0.0)?)?;
-    let loss = zero.where_(&Tensor::wrapped(0.0)?, &loss)?.to_dtype(x.dtype())?;
+    let loss = zero
+        .where_(&Tensor::wrapped(0.0)?, &loss)?
+        .to_dtype(x.dtype())?;
     if autograd::needs_grad(&[&p.input]) {
         let (xs, targets) = (autograd::Saved::input(&p.input), p.targets.clone());
         record("NllLossBackward0", &[&p.input], &[&loss], move |g| {
-            grads([Some(cross_entropy_backward(&g.get(0)?, &xs.get(g)?, &lse_value, &targets)?)])
+            grads([Some(cross_entropy_backward(
+                &g.get(0)?,
+                &xs.get(g)?,
+                &lse_value,
+                &targets,
+            )?)])
         });
     }
     reduce(&loss, &p, reduction)
@@ -307,17 +369,28 @@ fn composed(
     let counts = at.ne(&Tensor::wrapped(ignore)?)?;
     let at = counts.where_(&at, &zero)?;
     let factors = match weight {
-        Some(w) => super::scatter::gather(&w.detach().reshape_to(&[1, classes, 1])?.expand_to(&[rows, classes, inner])?, 1, &at)?,
+        Some(w) => super::scatter::gather(
+            &w.detach()
+                .reshape_to(&[1, classes, 1])?
+                .expand_to(&[rows, classes, inner])?,
+            1,
+            &at,
+        )?,
         None => Tensor::full(&[rows, 1, inner], 1i64, log_p.dtype(), log_p.device())?,
     };
     let factors = counts.where_(&factors, &zero)?;
-    let mut loss = counts.where_(&super::scatter::gather(log_p, 1, &at)?, &zero)?.mul(&factors)?.neg()?;
+    let mut loss = counts
+        .where_(&super::scatter::gather(log_p, 1, &at)?, &zero)?
+        .mul(&factors)?
+        .neg()?;
     if smoothing > 0.0 {
         let each = match weight {
             Some(w) => log_p.mul(&w.reshape_to(&[1, classes, 1])?)?,
             None => log_p.clone(),
         };
-        let spread = counts.where_(&each.sum_dims(&[1], true)?, &zero)?.mul_scalar(-smoothing / classes.max(1) as f64)?;
+        let spread = counts
+            .where_(&each.sum_dims(&[1], true)?, &zero)?
+            .mul_scalar(-smoothing / classes.max(1) as f64)?;
         loss = loss.mul_scalar(1.0 - smoothing)?.add(&spread)?;
     }
     match reduction {
@@ -341,7 +414,11 @@ fn cross_entropy_of_probabilities(
         "Expected floating point type for target with class probabilities, got {}",
         target.dtype().scalar_name()
     );
-    crate::check!(ignore < 0, Runtime, "ignore_index is not supported for floating point target");
+    crate::check!(
+        ignore < 0,
+        Runtime,
+        "ignore_index is not supported for floating point target"
+    );
     need_float(x, "log_softmax_lastdim_kernel_impl")?;
     let sizes = shape::Sizes::from_slice(x.sizes());
     let (x, target) = (as_classes(x)?, as_classes(target)?);
@@ -349,7 +426,9 @@ fn cross_entropy_of_probabilities(
     check_weight(weight, classes, x.dtype())?;
     let mut target = target;
     if smoothing > 0.0 {
-        target = target.mul_scalar(1.0 - smoothing)?.add_number(smoothing / classes.max(1) as f64)?;
+        target = target
+            .mul_scalar(1.0 - smoothing)?
+            .add_number(smoothing / classes.max(1) as f64)?;
     }
     let log_p = x.sub(&lse(&x)?.unsqueeze(1)?)?.to_dtype(x.dtype())?;
     let mut terms = log_p.mul(&target)?;
@@ -359,8 +438,12 @@ fn cross_entropy_of_probabilities(
     let positions = x.sizes()[0] * x.sizes()[2];
     match reduction {
         Reduction::None => {
-            let kept: shape::Sizes =
-                sizes.iter().enumerate().filter(|(d, _)| *d != usize::from(sizes.len() > 1)).map(|(_, &n)| n).collect();
+            let kept: shape::Sizes = sizes
+                .iter()
+                .enumerate()
+                .filter(|(d, _)| *d != usize::from(sizes.len() > 1))
+                .map(|(_, &n)| n)
+                .collect();
             terms.sum_dims(&[1], false)?.neg()?.reshape_to(&kept)
         }
         Reduction::Sum => terms.sum_all()?.neg(),
@@ -409,4 +492,5 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] = &[&scaled_softmax::DEF, &cross_entropy::DEF, &nll_loss::DEF];
+pub static ROWS: &[&crate::ops::OpDef] =
+    &[&scaled_softmax::DEF, &cross_entropy::DEF, &nll_loss::DEF];

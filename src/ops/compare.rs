@@ -27,10 +27,34 @@ macro_rules! comparison {
 
 comparison!(eq, " Returns whether `input` equals `other`, elementwise.", [], "eq(a, b)", |a, b| a == b, complex a == b);
 comparison!(ne, " Returns whether `input` differs from `other`, elementwise.", ["not_equal"], "ne(a, b)", |a, b| a != b, complex a != b);
-comparison!(lt, " Returns whether `input` is less than `other`, elementwise.", ["less"], "a < b", |a, b| a < b);
-comparison!(le, " Returns whether `input` is at most `other`, elementwise.", ["less_equal"], "a <= b", |a, b| a <= b);
-comparison!(gt, " Returns whether `input` is greater than `other`, elementwise.", ["greater"], "a > b", |a, b| a > b);
-comparison!(ge, " Returns whether `input` is at least `other`, elementwise.", ["greater_equal"], "a >= b", |a, b| a >= b);
+comparison!(
+    lt,
+    " Returns whether `input` is less than `other`, elementwise.",
+    ["less"],
+    "a < b",
+    |a, b| a < b
+);
+comparison!(
+    le,
+    " Returns whether `input` is at most `other`, elementwise.",
+    ["less_equal"],
+    "a <= b",
+    |a, b| a <= b
+);
+comparison!(
+    gt,
+    " Returns whether `input` is greater than `other`, elementwise.",
+    ["greater"],
+    "a > b",
+    |a, b| a > b
+);
+comparison!(
+    ge,
+    " Returns whether `input` is at least `other`, elementwise.",
+    ["greater_equal"],
+    "a >= b",
+    |a, b| a >= b
+);
 
 macro_rules! extreme {
     (
@@ -38,7 +62,11 @@ macro_rules! extreme {
         |$a:ident, $b:ident, $g:ident| $first:expr, $second:expr
     ) => {
         fn $check(_: &[&Tensor], _: &[Scalar], promoted: crate::dtype::DType) -> Result<()> {
-            crate::check!(!promoted.is_complex(), Runtime, concat!($text, " not implemented for complex tensors."));
+            crate::check!(
+                !promoted.is_complex(),
+                Runtime,
+                concat!($text, " not implemented for complex tensors.")
+            );
             Ok(())
         }
         pointwise! {
@@ -56,23 +84,64 @@ macro_rules! extreme {
 }
 
 /// At a tie both operands get half of the gradient.
-fn shared(g: &autograd::Term, a: &autograd::Term, b: &autograd::Term, wins: autograd::Term) -> autograd::Term {
+fn shared(
+    g: &autograd::Term,
+    a: &autograd::Term,
+    b: &autograd::Term,
+    wins: autograd::Term,
+) -> autograd::Term {
     let tie = a.eq(b);
     autograd::Term::select(&tie, &(g * 0.5), g).masked(&wins)
 }
 
-extreme!(maximum, " Returns the larger of `input` and `other`, elementwise; NaN where either is NaN.", "maximum",
-    maximum, Ord::max, |a: bool, b: bool| a | b, "max(a, b)", real_maximum,
-    |a, b, g| shared(g, a, b, a.lt(b).logical_not()), shared(g, a, b, b.lt(a).logical_not()));
-extreme!(minimum, " Returns the smaller of `input` and `other`, elementwise; NaN where either is NaN.", "minimum",
-    minimum, Ord::min, |a: bool, b: bool| a & b, "min(a, b)", real_minimum,
-    |a, b, g| shared(g, a, b, a.gt(b).logical_not()), shared(g, a, b, b.gt(a).logical_not()));
-extreme!(fmax, " Returns the larger of `input` and `other`, elementwise; where one is NaN the other.", "fmax",
-    fmax, Ord::max, |a: bool, b: bool| a | b, "max(a, b)", real_fmax,
-    |a, b, g| g.masked(&a.ge(b).logical_or(&b.isnan())), g.masked(&a.ge(b).logical_or(&b.isnan()).logical_not()));
-extreme!(fmin, " Returns the smaller of `input` and `other`, elementwise; where one is NaN the other.", "fmin",
-    fmin, Ord::min, |a: bool, b: bool| a & b, "min(a, b)", real_fmin,
-    |a, b, g| g.masked(&a.le(b).logical_or(&b.isnan())), g.masked(&a.le(b).logical_or(&b.isnan()).logical_not()));
+extreme!(
+    maximum,
+    " Returns the larger of `input` and `other`, elementwise; NaN where either is NaN.",
+    "maximum",
+    maximum,
+    Ord::max,
+    |a: bool, b: bool| a | b,
+    "max(a, b)",
+    real_maximum,
+    |a, b, g| shared(g, a, b, a.lt(b).logical_not()),
+    shared(g, a, b, b.lt(a).logical_not())
+);
+extreme!(
+    minimum,
+    " Returns the smaller of `input` and `other`, elementwise; NaN where either is NaN.",
+    "minimum",
+    minimum,
+    Ord::min,
+    |a: bool, b: bool| a & b,
+    "min(a, b)",
+    real_minimum,
+    |a, b, g| shared(g, a, b, a.gt(b).logical_not()),
+    shared(g, a, b, b.gt(a).logical_not())
+);
+extreme!(
+    fmax,
+    " Returns the larger of `input` and `other`, elementwise; where one is NaN the other.",
+    "fmax",
+    fmax,
+    Ord::max,
+    |a: bool, b: bool| a | b,
+    "max(a, b)",
+    real_fmax,
+    |a, b, g| g.masked(&a.ge(b).logical_or(&b.isnan())),
+    g.masked(&a.ge(b).logical_or(&b.isnan()).logical_not())
+);
+extreme!(
+    fmin,
+    " Returns the smaller of `input` and `other`, elementwise; where one is NaN the other.",
+    "fmin",
+    fmin,
+    Ord::min,
+    |a: bool, b: bool| a & b,
+    "min(a, b)",
+    real_fmin,
+    |a, b, g| g.masked(&a.le(b).logical_or(&b.isnan())),
+    g.masked(&a.le(b).logical_or(&b.isnan()).logical_not())
+);
 
 fn same_dtype(a: &Tensor, b: &Tensor) -> Result<()> {
     crate::check!(
@@ -88,8 +157,16 @@ fn same_dtype(a: &Tensor, b: &Tensor) -> Result<()> {
 /// `|a - b| <= atol + rtol * |b|`, elementwise.
 fn isclose_of(a: &Tensor, b: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<Tensor> {
     same_dtype(a, b)?;
-    crate::check!(rtol >= 0.0, Runtime, "rtol must be greater than or equal to zero, but got {rtol}");
-    crate::check!(atol >= 0.0, Runtime, "atol must be greater than or equal to zero, but got {atol}");
+    crate::check!(
+        rtol >= 0.0,
+        Runtime,
+        "rtol must be greater than or equal to zero, but got {rtol}"
+    );
+    crate::check!(
+        atol >= 0.0,
+        Runtime,
+        "atol must be greater than or equal to zero, but got {atol}"
+    );
     autograd::no_grad(|| {
         let (a, b) = (a.detach(), b.detach());
         let mut close = a.eq(&b)?;
@@ -101,7 +178,10 @@ fn isclose_of(a: &Tensor, b: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> 
         }
         // Integers and bools compare in the default dtype, so that differences do not wrap.
         let (a, b) = match a.dtype().is_integral() {
-            true => (a.to_dtype(crate::dtype::default_dtype())?, b.to_dtype(crate::dtype::default_dtype())?),
+            true => (
+                a.to_dtype(crate::dtype::default_dtype())?,
+                b.to_dtype(crate::dtype::default_dtype())?,
+            ),
             false => (a, b),
         };
         let allowed = b.mul_scalar(rtol)?.abs()?.add_number(atol)?;
@@ -148,6 +228,17 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &eq::DEF, &ne::DEF, &lt::DEF, &le::DEF, &gt::DEF, &ge::DEF, &maximum::DEF, &minimum::DEF, &fmax::DEF, &fmin::DEF,
-    &isclose::DEF, &allclose::DEF, &equal::DEF,
+    &eq::DEF,
+    &ne::DEF,
+    &lt::DEF,
+    &le::DEF,
+    &gt::DEF,
+    &ge::DEF,
+    &maximum::DEF,
+    &minimum::DEF,
+    &fmax::DEF,
+    &fmin::DEF,
+    &isclose::DEF,
+    &allclose::DEF,
+    &equal::DEF,
 ];

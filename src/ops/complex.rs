@@ -20,7 +20,11 @@ pointwise! {
 impl Tensor {
     /// The complex conjugate; real tensors are returned as they are.
     pub fn conj(&self) -> Result<Tensor> {
-        if self.dtype().is_complex() { self.conj_physical() } else { Ok(self.clone()) }
+        if self.dtype().is_complex() {
+            self.conj_physical()
+        } else {
+            Ok(self.clone())
+        }
     }
 }
 
@@ -108,4 +112,10 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] = &[&conj_physical::DEF, &conj::DEF, &angle::DEF, &complex::DEF, &polar::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &conj_physical::DEF,
+    &conj::DEF,
+    &angle::DEF,
+    &complex::DEF,
+    &polar::DEF,
+];

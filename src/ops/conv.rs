@@ -45,7 +45,11 @@ fn spread(name: &str, values: &[i64], n: usize) -> Result<SmallVec<[i64; 3]>> {
 }
 
 fn by(sizes: &[i64]) -> String {
-    sizes.iter().map(|s| s.to_string()).collect::<Vec<_>>().join(" x ")
+    sizes
+        .iter()
+        .map(|s| s.to_string())
+        .collect::<Vec<_>>()
+        .join(" x ")
 }
 
 impl Conv {
@@ -64,9 +68,21 @@ impl Conv {
         let padding = spread("padding", padding, n)?;
         let dilation = spread("dilation", dilation, n)?;
         let output_padding = spread("output_padding", output_padding, n)?;
-        crate::check!(padding.iter().all(|&p| p >= 0), Runtime, "negative padding is not supported");
-        crate::check!(output_padding.iter().all(|&p| p >= 0), Runtime, "negative output_padding is not supported");
-        crate::check!(stride.iter().all(|&s| s > 0), Runtime, "non-positive stride is not supported");
+        crate::check!(
+            padding.iter().all(|&p| p >= 0),
+            Runtime,
+            "negative padding is not supported"
+        );
+        crate::check!(
+            output_padding.iter().all(|&p| p >= 0),
+            Runtime,
+            "negative output_padding is not supported"
+        );
+        crate::check!(
+            stride.iter().all(|&s| s > 0),
+            Runtime,
+            "non-positive stride is not supported"
+        );
         crate::check!(
             dilation.iter().all(|&d| d > 0),
             Runtime,
@@ -86,13 +102,25 @@ impl Conv {
     }
 
     /// Checks the tensors against one another and returns the kernel's shape and the sizes of the result.
-    fn shape(&self, input: &Tensor, weight: &Tensor, bias: Option<&[usize]>) -> Result<(ConvShape, Sizes)> {
+    fn shape(
+        &self,
+        input: &Tensor,
+        weight: &Tensor,
+        bias: Option<&[usize]>,
+    ) -> Result<(ConvShape, Sizes)> {
         let (x, w) = (input.sizes(), weight.sizes());
         let n = w.len() - 2;
         let groups = self.groups;
-        let (expect_in, out_channels) = if self.transposed { (w[0], w[1] * groups) } else { (w[1] * groups, w[0]) };
-        let given =
-            if self.transposed { "Given transposed=1".to_string() } else { format!("Given groups={groups}") };
+        let (expect_in, out_channels) = if self.transposed {
+            (w[0], w[1] * groups)
+        } else {
+            (w[1] * groups, w[0])
+        };
+        let given = if self.transposed {
+            "Given transposed=1".to_string()
+        } else {
+            format!("Given groups={groups}")
+        };
         crate::check!(
             w[0] >= groups,
             Runtime,
@@ -120,7 +148,11 @@ impl Conv {
                 Runtime,
                 "{}weight of size {}, expected bias to be 1-dimensional with {out_channels} elements, but got bias of size {} \
                  instead",
-                if self.transposed { "Given transposed=1, " } else { "Given " },
+                if self.transposed {
+                    "Given transposed=1, "
+                } else {
+                    "Given "
+                },
                 shape::list(w),
                 shape::list(b)
             );
@@ -162,12 +194,24 @@ impl Conv {
             }
             sizes.extend(out.iter().map(|&s| s as usize));
             let s = ConvShape::new(
-                x[0], out_channels, w[0], groups, &sizes[2..], kernel, &self.stride, &self.padding, &self.dilation,
+                x[0],
+                out_channels,
+                w[0],
+                groups,
+                &sizes[2..],
+                kernel,
+                &self.stride,
+                &self.padding,
+                &self.dilation,
             );
             return Ok((s.with_output(&x[2..]), sizes));
         }
-        let padded: Vec<i64> = (0..n).map(|d| (x[d + 2] + 2 * self.padding[d]) as i64).collect();
-        let reach: Vec<i64> = (0..n).map(|d| (self.dilation[d] * kernel[d].saturating_sub(1) + 1) as i64).collect();
+        let padded: Vec<i64> = (0..n)
+            .map(|d| (x[d + 2] + 2 * self.padding[d]) as i64)
+            .collect();
+        let reach: Vec<i64> = (0..n)
+            .map(|d| (self.dilation[d] * kernel[d].saturating_sub(1) + 1) as i64)
+            .collect();
         crate::check!(
             padded.iter().zip(&reach).all(|(p, r)| p >= r) && kernel.iter().all(|&k| k > 0),
             Runtime,
@@ -177,17 +221,35 @@ impl Conv {
             by(&reach)
         );
         let s = ConvShape::new(
-            x[0], x[1], w[0], groups, &x[2..], kernel, &self.stride, &self.padding, &self.dilation,
+            x[0],
+            x[1],
+            w[0],
+            groups,
+            &x[2..],
+            kernel,
+            &self.stride,
+            &self.padding,
+            &self.dilation,
         );
         sizes.extend_from_slice(&s.output[3 - n..]);
         Ok((s, sizes))
     }
 }
 
-const NAMES: [&str; 4] = ["slow_conv", "slow_conv2d_cpu", "slow_conv2d_cpu", "slow_conv3d_cpu"];
+const NAMES: [&str; 4] = [
+    "slow_conv",
+    "slow_conv2d_cpu",
+    "slow_conv2d_cpu",
+    "slow_conv3d_cpu",
+];
 
 /// The convolution of a batch: `input` [batch, channels, space], `weight` with as many spatial axes.
-pub fn convolution(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Result<Tensor> {
+pub fn convolution(
+    input: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    conv: &Conv,
+) -> Result<Tensor> {
     input.need_cpu("convolution")?;
     crate::check!(
         input.dtype() == weight.dtype(),
@@ -222,13 +284,22 @@ pub fn convolution(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv:
             conv::forward(&s, x, w, b, y);
         }
     });
-    let inputs: SmallVec<[&Tensor; 3]> = [Some(input), Some(weight), bias].into_iter().flatten().collect();
+    let inputs: SmallVec<[&Tensor; 3]> = [Some(input), Some(weight), bias]
+        .into_iter()
+        .flatten()
+        .collect();
     if autograd::needs_grad(&inputs) {
         let (xs, ws) = (Saved::input(input), Saved::input(weight));
         let (conv, count) = (conv.clone(), inputs.len());
         record("ConvolutionBackward0", &inputs, &[&out], move |g| {
             let needs = [g.needs(0), g.needs(1), g.needs(2)];
-            let found = backward(&g.get(0)?, &xs.get(g)?.conj()?, &ws.get(g)?.conj()?, &conv, needs)?;
+            let found = backward(
+                &g.get(0)?,
+                &xs.get(g)?.conj()?,
+                &ws.get(g)?.conj()?,
+                &conv,
+                needs,
+            )?;
             Ok(found.into_iter().take(count).collect())
         });
     }
@@ -249,9 +320,17 @@ fn backward(
     let (x, w) = (input.detach().contiguous()?, weight.detach().contiguous()?);
     let channels = grad.sizes()[1];
     let made = |need: bool, sizes: &[usize]| -> Result<Option<Tensor>> {
-        if need { Tensor::empty(sizes, dtype, input.device()).map(Some) } else { Ok(None) }
+        if need {
+            Tensor::empty(sizes, dtype, input.device()).map(Some)
+        } else {
+            Ok(None)
+        }
     };
-    let out = [made(needs[0], x.sizes())?, made(needs[1], w.sizes())?, made(needs[2], &[channels])?];
+    let out = [
+        made(needs[0], x.sizes())?,
+        made(needs[1], w.sizes())?,
+        made(needs[2], &[channels])?,
+    ];
     dispatch_product!("convolution_backward", dtype, T => {
         let (g, x, w) = (grad.as_slice::<T>()?, x.as_slice::<T>()?, w.as_slice::<T>()?);
         if let Some(t) = &out[0] {
@@ -271,54 +350,63 @@ fn backward(
         let saved = [Saved::input(g), Saved::input(input), Saved::input(weight)];
         let outputs: SmallVec<[&Tensor; 3]> = out.iter().flatten().collect();
         let conv = conv.clone();
-        record("ConvolutionBackwardBackward0", &[g, input, weight], &outputs, move |h| {
-            // Which of the node's outputs each gradient is.
-            let mut next = 0;
-            let mut given: [Option<Tensor>; 3] = Default::default();
-            for (slot, need) in given.iter_mut().zip(needs) {
-                if need {
-                    *slot = h.opt(next);
-                    next += 1;
+        record(
+            "ConvolutionBackwardBackward0",
+            &[g, input, weight],
+            &outputs,
+            move |h| {
+                // Which of the node's outputs each gradient is.
+                let mut next = 0;
+                let mut given: [Option<Tensor>; 3] = Default::default();
+                for (slot, need) in given.iter_mut().zip(needs) {
+                    if need {
+                        *slot = h.opt(next);
+                        next += 1;
+                    }
                 }
-            }
-            let [to_x, to_w, to_b] = given;
-            let (grad, x, w) = (saved[0].get(h)?, saved[1].get(h)?, saved[2].get(h)?);
-            let first = h.when(0, || {
-                let mut sum: Option<Tensor> = None;
-                let mut add = |t: Tensor| -> Result<()> {
-                    sum = Some(match &sum {
-                        None => t,
-                        Some(s) => s.add(&t)?,
-                    });
-                    Ok(())
+                let [to_x, to_w, to_b] = given;
+                let (grad, x, w) = (saved[0].get(h)?, saved[1].get(h)?, saved[2].get(h)?);
+                let first = h.when(0, || {
+                    let mut sum: Option<Tensor> = None;
+                    let mut add = |t: Tensor| -> Result<()> {
+                        sum = Some(match &sum {
+                            None => t,
+                            Some(s) => s.add(&t)?,
+                        });
+                        Ok(())
+                    };
+                    if let Some(v) = &to_x {
+                        add(convolution(v, &w.conj()?, None, &conv)?)?;
+                    }
+                    if let Some(v) = &to_w {
+                        add(convolution(&x.conj()?, v, None, &conv)?)?;
+                    }
+                    if let Some(v) = &to_b {
+                        let mut sizes: SmallVec<[i64; 6]> = SmallVec::from_elem(1, grad.ndim());
+                        sizes[1] = -1;
+                        add(v.reshape(&sizes)?.expand_to(grad.sizes())?)?;
+                    }
+                    match sum {
+                        Some(s) => Ok(s),
+                        None => Tensor::zeros(grad.sizes(), grad.dtype(), grad.device()),
+                    }
+                })?;
+                let conjugate = grad.conj()?;
+                let second = match (&to_w, h.needs(1)) {
+                    (Some(v), true) => {
+                        backward(&conjugate, &x, v, &conv, [true, false, false])?[0].clone()
+                    }
+                    _ => None,
                 };
-                if let Some(v) = &to_x {
-                    add(convolution(v, &w.conj()?, None, &conv)?)?;
-                }
-                if let Some(v) = &to_w {
-                    add(convolution(&x.conj()?, v, None, &conv)?)?;
-                }
-                if let Some(v) = &to_b {
-                    let mut sizes: SmallVec<[i64; 6]> = SmallVec::from_elem(1, grad.ndim());
-                    sizes[1] = -1;
-                    add(v.reshape(&sizes)?.expand_to(grad.sizes())?)?;
-                }
-                match sum {
-                    Some(s) => Ok(s),
-                    None => Tensor::zeros(grad.sizes(), grad.dtype(), grad.device()),
-                }
-            })?;
-            let conjugate = grad.conj()?;
-            let second = match (&to_w, h.needs(1)) {
-                (Some(v), true) => backward(&conjugate, &x, v, &conv, [true, false, false])?[0].clone(),
-                _ => None,
-            };
-            let third = match (&to_x, h.needs(2)) {
-                (Some(v), true) => backward(&conjugate, v, &w, &conv, [false, true, false])?[1].clone(),
-                _ => None,
-            };
-            grads([first, second, third])
-        });
+                let third = match (&to_x, h.needs(2)) {
+                    (Some(v), true) => {
+                        backward(&conjugate, v, &w, &conv, [false, true, false])?[1].clone()
+                    }
+                    _ => None,
+                };
+                grads([first, second, third])
+            },
+        );
     }
     Ok(out)
 }
@@ -341,7 +429,11 @@ fn call(
         n + 2,
         shape::list(input.sizes())
     );
-    crate::check!(weight.ndim() > 2, Runtime, "weight should have at least three dimensions");
+    crate::check!(
+        weight.ndim() > 2,
+        Runtime,
+        "weight should have at least three dimensions"
+    );
     let conv = make(weight.ndim() - 2)?;
     crate::check!(
         weight.ndim() == n + 2,
@@ -367,7 +459,15 @@ fn plain(name: &str, n: usize, a: &Args) -> Result<Tensor> {
 
 fn transposed(name: &str, n: usize, a: &Args) -> Result<Tensor> {
     call(name, n, &a.tensor(0), &a.tensor(1), a.opt_tensor(2), |n| {
-        Conv::new(n, a.ints(3), a.ints(4), a.ints(7), a.ints(5), true, a.int(6))
+        Conv::new(
+            n,
+            a.ints(3),
+            a.ints(4),
+            a.ints(7),
+            a.ints(5),
+            true,
+            a.int(6),
+        )
     })
 }
 
@@ -375,11 +475,9 @@ fn transposed(name: &str, n: usize, a: &Args) -> Result<Tensor> {
 fn named(name: &str, n: usize, a: &Args) -> Result<Tensor> {
     let (input, weight) = (a.tensor(0), a.tensor(1));
     match a.str(4) {
-        "valid" => {
-            call(name, n, &input, &weight, a.opt_tensor(2), |n| {
-                Conv::new(n, a.ints(3), &[0], a.ints(5), &[0], false, a.int(6))
-            })
-        }
+        "valid" => call(name, n, &input, &weight, a.opt_tensor(2), |n| {
+            Conv::new(n, a.ints(3), &[0], a.ints(5), &[0], false, a.int(6))
+        }),
         "same" => {
             let stride = spread("stride", a.ints(3), n)?;
             crate::check!(
@@ -388,9 +486,16 @@ fn named(name: &str, n: usize, a: &Args) -> Result<Tensor> {
                 "padding='same' is not supported for strided convolutions"
             );
             let dilation = spread("dilation", a.ints(5), n)?;
-            crate::check!(weight.ndim() == n + 2, Runtime, "weight should have {} dimensions, got {}", n + 2, weight.ndim());
-            let total: Vec<i64> =
-                (0..n).map(|d| dilation[d] * (weight.sizes()[d + 2] as i64 - 1)).collect();
+            crate::check!(
+                weight.ndim() == n + 2,
+                Runtime,
+                "weight should have {} dimensions, got {}",
+                n + 2,
+                weight.ndim()
+            );
+            let total: Vec<i64> = (0..n)
+                .map(|d| dilation[d] * (weight.sizes()[d + 2] as i64 - 1))
+                .collect();
             let padding: Vec<i64> = total.iter().map(|t| (t + 1) / 2).collect();
             let mut out = call(name, n, &input, &weight, a.opt_tensor(2), |n| {
                 Conv::new(n, &stride, &padding, &dilation, &[0], false, a.int(6))
@@ -411,22 +516,47 @@ fn named(name: &str, n: usize, a: &Args) -> Result<Tensor> {
 
 /// Whether halves and other dtypes agree is checked by `convolution`; this only names the axes.
 fn tbc(input: &Tensor, weight: &Tensor, bias: &Tensor, padding: i64) -> Result<Tensor> {
-    crate::check!(input.ndim() == 3, Runtime, "Input must have 3 dims: time, batch, in_channel");
-    crate::check!(weight.ndim() == 3, Runtime, "Weight tensor must have 3 dims: kernel_width, in_channels, out_channels.");
+    crate::check!(
+        input.ndim() == 3,
+        Runtime,
+        "Input must have 3 dims: time, batch, in_channel"
+    );
+    crate::check!(
+        weight.ndim() == 3,
+        Runtime,
+        "Weight tensor must have 3 dims: kernel_width, in_channels, out_channels."
+    );
     crate::check!(bias.ndim() == 1, Runtime, "Bias must be 1-D");
     let conv = Conv::new(1, &[1], &[padding], &[1], &[0], false, 1)?;
-    convolution(&input.permute(&[1, 2, 0])?, &weight.permute(&[2, 1, 0])?, Some(bias), &conv)?
-        .permute(&[2, 0, 1])?
-        .contiguous()
+    convolution(
+        &input.permute(&[1, 2, 0])?,
+        &weight.permute(&[2, 1, 0])?,
+        Some(bias),
+        &conv,
+    )?
+    .permute(&[2, 0, 1])?
+    .contiguous()
 }
 
 /// `torch.convolution`.
 fn general(a: &Args) -> Result<Tensor> {
     let (input, weight) = (a.tensor(0), a.tensor(1));
-    crate::check!(weight.ndim() > 2, Runtime, "weight should have at least three dimensions");
+    crate::check!(
+        weight.ndim() > 2,
+        Runtime,
+        "weight should have at least three dimensions"
+    );
     let n = weight.ndim() - 2;
     call("convolution", n, &input, &weight, a.opt_tensor(2), |n| {
-        Conv::new(n, a.ints(3), a.ints(4), a.ints(5), a.ints(7), a.bool(6), a.int(8))
+        Conv::new(
+            n,
+            a.ints(3),
+            a.ints(4),
+            a.ints(5),
+            a.ints(7),
+            a.bool(6),
+            a.int(8),
+        )
     })
 }
 

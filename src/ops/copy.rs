@@ -18,10 +18,16 @@ pub fn format_strides(sizes: &[usize], format: MemoryFormat) -> Result<Option<sh
         (MemoryFormat::ChannelsLast, 4) => &[0, 2, 3, 1],
         (MemoryFormat::ChannelsLast3d, 5) => &[0, 2, 3, 4, 1],
         (MemoryFormat::ChannelsLast, _) => {
-            crate::bail!(Runtime, "required rank 4 tensor to use channels_last format")
+            crate::bail!(
+                Runtime,
+                "required rank 4 tensor to use channels_last format"
+            )
         }
         (MemoryFormat::ChannelsLast3d, _) => {
-            crate::bail!(Runtime, "required rank 5 tensor to use channels_last_3d format")
+            crate::bail!(
+                Runtime,
+                "required rank 5 tensor to use channels_last_3d format"
+            )
         }
     };
     let mut strides: shape::Strides = SmallVec::from_elem(1, sizes.len());
@@ -92,17 +98,29 @@ impl Tensor {
 
     /// This tensor if it is contiguous, else a contiguous copy.
     pub fn contiguous(&self) -> Result<Tensor> {
-        if self.is_contiguous() { Ok(self.clone()) } else { self.clone_recorded(MemoryFormat::Contiguous) }
+        if self.is_contiguous() {
+            Ok(self.clone())
+        } else {
+            self.clone_recorded(MemoryFormat::Contiguous)
+        }
     }
 
     /// This tensor, or a copy of another dtype.
     pub fn to_dtype(&self, dtype: DType) -> Result<Tensor> {
-        if self.dtype() == dtype { Ok(self.clone()) } else { self.to_options(Some(dtype), None, false, None) }
+        if self.dtype() == dtype {
+            Ok(self.clone())
+        } else {
+            self.to_options(Some(dtype), None, false, None)
+        }
     }
 
     /// This tensor, or a copy on another device.
     pub fn to_device(&self, device: Device) -> Result<Tensor> {
-        if self.device() == device { Ok(self.clone()) } else { self.to_options(None, Some(device), false, None) }
+        if self.device() == device {
+            Ok(self.clone())
+        } else {
+            self.to_options(None, Some(device), false, None)
+        }
     }
 
     /// `x.to(...)`.
@@ -136,7 +154,11 @@ impl Tensor {
             let (from, home) = (self.dtype(), self.device());
             record_stateless("ToCopyBackward0", &[self], &[&out], move |g| {
                 let g = g.get(0)?;
-                let g = if g.dtype().is_complex() && !from.is_complex() { g.real()? } else { g };
+                let g = if g.dtype().is_complex() && !from.is_complex() {
+                    g.real()?
+                } else {
+                    g
+                };
                 grads([Some(g.to_options(Some(from), Some(home), false, None)?)])
             });
         }
@@ -147,7 +169,8 @@ impl Tensor {
     pub fn copy_(&self, src: &Tensor) -> Result<Tensor> {
         let grad = autograd::needs_grad(&[self, src]);
         autograd::inplace::check(self, grad)?;
-        let fits = shape::broadcast(self.sizes(), src.sizes()).is_ok_and(|s| s.as_slice() == self.sizes());
+        let fits =
+            shape::broadcast(self.sizes(), src.sizes()).is_ok_and(|s| s.as_slice() == self.sizes());
         if !fits {
             shape::broadcast(self.sizes(), src.sizes())?;
             crate::bail!(
@@ -159,18 +182,34 @@ impl Tensor {
         }
         // Writing a tensor over itself through overlapping views needs a copy in between.
         let overlapping = self.storage().same(src.storage()) && !self.same(src);
-        let held = if overlapping { autograd::no_grad(|| src.clone_data())? } else { src.clone() };
+        let held = if overlapping {
+            autograd::no_grad(|| src.clone_data())?
+        } else {
+            src.clone()
+        };
         self.write_from(&held)?;
         self.bump();
         if grad && self.dtype().is_differentiable() {
             let source = src.to_dtype(self.dtype())?;
-            let source = if source.sizes() == self.sizes() { source } else { source.expand_to(self.sizes())? };
+            let source = if source.sizes() == self.sizes() {
+                source
+            } else {
+                source.expand_to(self.sizes())?
+            };
             if self.view_of().is_some() || source.gradient_edge().is_some() {
                 if self.view_of().is_none() {
-                    let node = autograd::Node::new("CopyBackwards", &[self, &source], false, std::rc::Rc::new(|g: &autograd::Grads| {
-                        let zero = g.when(0, || { let t = g.get(0)?; Tensor::zeros(t.sizes(), t.dtype(), t.device()) })?;
-                        grads([zero, g.opt(0)])
-                    }));
+                    let node = autograd::Node::new(
+                        "CopyBackwards",
+                        &[self, &source],
+                        false,
+                        std::rc::Rc::new(|g: &autograd::Grads| {
+                            let zero = g.when(0, || {
+                                let t = g.get(0)?;
+                                Tensor::zeros(t.sizes(), t.dtype(), t.device())
+                            })?;
+                            grads([zero, g.opt(0)])
+                        }),
+                    );
                     node.add_output(self);
                     self.set_grad_fn(node, 0);
                 } else {
@@ -310,5 +349,12 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] =
-    &[&clone__::DEF, &contiguous::DEF, &to::DEF, &copy_::DEF, &fill_::DEF, &zero_::DEF, &detach::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &clone__::DEF,
+    &contiguous::DEF,
+    &to::DEF,
+    &copy_::DEF,
+    &fill_::DEF,
+    &zero_::DEF,
+    &detach::DEF,
+];

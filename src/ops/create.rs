@@ -62,13 +62,16 @@ fn constant_like(a: &Args, value: Option<Scalar>, at: usize) -> Result<Tensor> {
     let device = a.device(at + 2).unwrap_or(x.device());
     let format = a.memory_format(at + 5).unwrap_or(MemoryFormat::Preserve);
     let t = match format {
-        MemoryFormat::Preserve if !x.is_contiguous() => Tensor::empty_strided(x.sizes(), &x.dense_strides(), dtype, device)?,
+        MemoryFormat::Preserve if !x.is_contiguous() => {
+            Tensor::empty_strided(x.sizes(), &x.dense_strides(), dtype, device)?
+        }
         f => match crate::ops::copy::format_strides(x.sizes(), f)? {
             Some(s) => Tensor::empty_strided(x.sizes(), &s, dtype, device)?,
             None => Tensor::empty(x.sizes(), dtype, device)?,
         },
     };
     if let Some(v) = value {
+        v.check_fits(dtype)?;
         t.fill(v)?;
     }
     if a.bool(at + 4) {
@@ -113,6 +116,7 @@ op! {
             let sizes = shape::sizes_of("full", a.ints(0))?;
             let v = a.scalar(1);
             let dtype = o.dtype.unwrap_or_else(|| natural_dtype(v));
+            v.check_fits(dtype)?;
             o.finish(Tensor::full(&sizes, v, dtype, o.device)?)
         },
     }
@@ -155,62 +159,170 @@ pub fn natural_dtype(v: Scalar) -> DType {
     }
 }
 
-/// The number of steps from `start` to `end`.
-fn arange_len(start: Scalar, end: Scalar, step: Scalar) -> Result<usize> {
-    let (s, e, d) = (start.to_f64(), end.to_f64(), step.to_f64());
-    crate::check!(d != 0.0, Runtime, "step must be nonzero");
-    crate::check!(s.is_finite() && e.is_finite(), Runtime, "unsupported range: {s} -> {e}");
-    crate::check!(
-        (d > 0.0 && e >= s) || (d < 0.0 && e <= s),
-        Runtime,
-        "upper bound and lower bound inconsistent with step sign"
-    );
-    let n = match (start, end, step) {
-        (Scalar::Int(s), Scalar::Int(e), Scalar::Int(d)) => {
-            let span = (e as i128 - s as i128).unsigned_abs();
-            let d = (d as i128).unsigned_abs();
-            span.div_ceil(d) as f64
-        }
-        _ => ((e - s) / d).ceil(),
-    };
-    crate::check!(n >= 0.0 && n < 9.0e18, Runtime, "invalid size, possible overflow?");
-    Ok(n as usize)
+/// The options of a `new_*` method, which default to those of the tensor at position 0.
+fn like(a: &Args, at: usize) -> Options {
+    let x = a.tensor(0);
+    Options {
+        dtype: Some(a.dtype(at).unwrap_or(x.dtype())),
+        device: a.device(at + 2).unwrap_or(x.device()),
+        requires_grad: a.bool(at + 4),
+    }
 }
 
-fn arange_of(start: Scalar, end: Scalar, step: Scalar, o: Options) -> Result<Tensor> {
-    let integral = [start, end, step].iter().all(|s| s.is_integral());
-    let dtype = o.dtype.unwrap_or(if integral { DType::I64 } else { default_dtype() });
-    let n = arange_len(start, end, step)?;
-    let t = Tensor::empty(&[n], dtype, Device::Cpu)?;
-    crate::check!(!dtype.is_complex() && dtype != DType::Bool, NotImplemented, "\"arange_cpu\" not implemented for '{}'", dtype.scalar_name());
-    let exact = dtype.is_integer();
-    crate::dispatch!(dtype, T => {
-        use crate::scalar::Element;
-        let p = t.data_ptr() as *mut T;
-        for i in 0..n {
-            let v = if exact {
-                T::from_scalar(Scalar::Int(start.to_i64().wrapping_add(step.to_i64().wrapping_mul(i as i64))))
-            } else {
-                T::from_f64(start.to_f64() + step.to_f64() * i as f64)
-            };
-            // SAFETY: `t` holds `n` elements of T.
-            unsafe { p.add(i).write(v) };
-        }
-    });
-    o.finish(t.to_device(o.device)?)
+/// A new tensor of the sizes at position 1, with the options of the tensor at position 0.
+fn new_constant(op: &str, a: &Args, value: Option<Scalar>, at: usize) -> Result<Tensor> {
+    let o = like(a, at);
+    let sizes = shape::sizes_of(op, a.ints(1))?;
+    let dtype = o.dtype.unwrap_or_else(default_dtype);
+    let t = Tensor::empty(&sizes, dtype, o.device)?;
+    if let Some(v) = value {
+        v.check_fits(dtype)?;
+        t.fill(v)?;
+    }
+    o.finish(t)
+}
+
+fn strided(a: &Args, first: usize, o: Options) -> Result<Tensor> {
+    let (sizes, strides) = (a.ints(first), a.ints(first + 1));
+    crate::check!(
+        sizes.len() == strides.len(),
+        Runtime,
+        "dimensionality of sizes ({}) must match dimensionality of strides ({})",
+        sizes.len(),
+        strides.len()
+    );
+    let n = shape::sizes_of("empty_strided", sizes)?;
+    crate::check!(
+        strides.iter().all(|&s| s >= 0),
+        Runtime,
+        "Storage size calculation overflowed with sizes={} and strides={}",
+        shape::list(sizes),
+        shape::list(strides)
+    );
+    let s: shape::Strides = strides.iter().map(|&s| s as isize).collect();
+    o.finish(Tensor::empty_strided(
+        &n,
+        &s,
+        o.dtype.unwrap_or_else(default_dtype),
+        o.device,
+    )?)
+}
+
+/// Uninitialised, with the axes in memory in the given order, outermost first.
+fn permuted(a: &Args) -> Result<Tensor> {
+    let (sizes, order) = (shape::sizes_of("empty_permuted", a.ints(0))?, a.ints(1));
+    crate::check!(
+        sizes.len() == order.len(),
+        Runtime,
+        "Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = {} is not equal \
+         to len(physical_layout) = {}",
+        sizes.len(),
+        order.len()
+    );
+    let mut strides: shape::Strides = smallvec::SmallVec::from_elem(0, sizes.len());
+    let mut seen = vec![false; sizes.len()];
+    let mut step = 1isize;
+    for &d in order.iter().rev() {
+        crate::check!(
+            d >= 0 && (d as usize) < sizes.len(),
+            Runtime,
+            "Dimension out of range (expected to be between 0 and {}, but got {d} at index 0).  NB: negative dims not \
+             currently supported; file an issue if you want it.",
+            sizes.len() as i64 - 1
+        );
+        crate::check!(
+            !std::mem::replace(&mut seen[d as usize], true),
+            Runtime,
+            "Duplicate dim not allowed"
+        );
+        strides[d as usize] = step;
+        step = step.wrapping_mul(sizes[d as usize].max(1) as isize);
+    }
+    let o = Options::at(a, 2);
+    o.finish(Tensor::empty_strided(
+        &sizes,
+        &strides,
+        o.dtype.unwrap_or_else(default_dtype),
+        o.device,
+    )?)
 }
 
 op! {
-    /// Returns the values from `start` up to but without `end` in steps of `step`.
-    arange, in [TORCH]; out {
-        "(Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" =>
-            |a| arange_of(Scalar::Int(0), a.scalar(0), Scalar::Int(1), Options::at(a, 1)),
-        "(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" =>
-            |a| arange_of(a.scalar(0), a.scalar(1), a.scalar(2), Options::at(a, 3)),
+    /// Returns an uninitialised tensor with the given sizes and strides.
+    empty_strided, in [TORCH] {
+        "(int[] size, int[] stride, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" =>
+            |a| strided(a, 0, Options::at(a, 2)),
+    }
+}
+op! {
+    /// Returns an uninitialised tensor whose axes lie in memory in the order `physical_layout`, outermost first.
+    empty_permuted, in [TORCH] {
+        "(int[] size, int[] physical_layout, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" =>
+            |a| permuted(a),
+    }
+}
+op! {
+    /// Returns a 0-d tensor of the default dtype, or of `dtype`.
+    scalar_tensor, in [TORCH] {
+        "(Scalar s, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" => |a| {
+            let (o, v) = (Options::at(a, 1), a.scalar(0));
+            let dtype = o.dtype.unwrap_or_else(default_dtype);
+            v.check_fits(dtype)?;
+            o.finish(Tensor::full(&[], v, dtype, o.device)?)
+        },
+    }
+}
+op! {
+    /// Returns zeros with the tensor's dtype and device.
+    new_zeros, in [METHOD] {
+        "(Tensor input, int[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" =>
+            |a| new_constant("new_zeros", a, Some(Scalar::Int(0)), 2),
+    }
+}
+op! {
+    /// Returns ones with the tensor's dtype and device.
+    new_ones, in [METHOD] {
+        "(Tensor input, int[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" =>
+            |a| new_constant("new_ones", a, Some(Scalar::Int(1)), 2),
+    }
+}
+op! {
+    /// Returns an uninitialised tensor with the tensor's dtype and device.
+    new_empty, in [METHOD] {
+        "(Tensor input, int[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" =>
+            |a| new_constant("new_empty", a, None, 2),
+    }
+}
+op! {
+    /// Returns a tensor filled with `fill_value`, with the tensor's dtype and device.
+    new_full, in [METHOD] {
+        "(Tensor input, int[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" =>
+            |a| new_constant("new_full", a, Some(a.scalar(2)), 3),
+    }
+}
+op! {
+    /// Returns an uninitialised tensor with the given sizes and strides, and the tensor's dtype and device.
+    new_empty_strided, in [METHOD] {
+        "(Tensor input, int[] size, int[] stride, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=False, bool? requires_grad=False) -> Tensor" =>
+            |a| strided(a, 1, like(a, 3)),
     }
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &zeros::DEF, &ones::DEF, &empty::DEF, &full::DEF, &zeros_like::DEF, &ones_like::DEF, &empty_like::DEF,
-    &full_like::DEF, &arange::DEF,
+    &zeros::DEF,
+    &ones::DEF,
+    &empty::DEF,
+    &full::DEF,
+    &zeros_like::DEF,
+    &ones_like::DEF,
+    &empty_like::DEF,
+    &full_like::DEF,
+    &empty_strided::DEF,
+    &empty_permuted::DEF,
+    &scalar_tensor::DEF,
+    &new_zeros::DEF,
+    &new_ones::DEF,
+    &new_empty::DEF,
+    &new_full::DEF,
+    &new_empty_strided::DEF,
 ];

@@ -23,7 +23,11 @@ const WHERE: &str = "(while checking arguments for ctc_loss_allocate_outputs)";
 fn lengths(a: &Args, at: usize) -> Result<Vec<i64>> {
     match a.opt_tensor(at) {
         Some(t) => {
-            crate::check!(!t.dtype().is_floating(), Runtime, "input_lengths and target_lengths must be integral");
+            crate::check!(
+                !t.dtype().is_floating(),
+                Runtime,
+                "input_lengths and target_lengths must be integral"
+            );
             t.to_vec::<i64>()
         }
         None => Ok(a.ints(at).to_vec()),
@@ -38,12 +42,32 @@ fn problem(
     blank: i64,
     zero_infinity: bool,
 ) -> Result<Problem> {
-    let (time, count, classes) = (log_probs.sizes()[0], log_probs.sizes()[1], log_probs.sizes()[2]);
-    crate::check!((0..classes as i64).contains(&blank), Runtime, "blank must be in label range");
-    crate::check!(steps.len() == count, Runtime, "input_lengths must be of size batch_size");
-    crate::check!(label_counts.len() == count, Runtime, "target_lengths must be of size batch_size");
+    let (time, count, classes) = (
+        log_probs.sizes()[0],
+        log_probs.sizes()[1],
+        log_probs.sizes()[2],
+    );
+    crate::check!(
+        (0..classes as i64).contains(&blank),
+        Runtime,
+        "blank must be in label range"
+    );
+    crate::check!(
+        steps.len() == count,
+        Runtime,
+        "input_lengths must be of size batch_size"
+    );
+    crate::check!(
+        label_counts.len() == count,
+        Runtime,
+        "target_lengths must be of size batch_size"
+    );
     for &n in steps {
-        crate::check!(n >= 0, Runtime, "Expected input_lengths to have value at least 0, but got value {n} {WHERE}");
+        crate::check!(
+            n >= 0,
+            Runtime,
+            "Expected input_lengths to have value at least 0, but got value {n} {WHERE}"
+        );
         crate::check!(
             n <= time as i64,
             Runtime,
@@ -51,7 +75,11 @@ fn problem(
         );
     }
     for &n in label_counts {
-        crate::check!(n >= 0, Runtime, "Expected target_lengths to have value at least 0, but got value {n} {WHERE}");
+        crate::check!(
+            n >= 0,
+            Runtime,
+            "Expected target_lengths to have value at least 0, but got value {n} {WHERE}"
+        );
     }
     let values = targets.to_vec::<i64>()?;
     let most = label_counts.iter().copied().max().unwrap_or(0);
@@ -97,20 +125,40 @@ fn problem(
         }
         labels.push(row.iter().map(|&c| c as usize).collect());
     }
-    Ok(Problem { lengths: steps.iter().map(|&n| n as usize).collect(), labels, blank: blank as usize, zero_infinity })
+    Ok(Problem {
+        lengths: steps.iter().map(|&n| n as usize).collect(),
+        labels,
+        blank: blank as usize,
+        zero_infinity,
+    })
 }
 
 impl Problem {
     fn batch<'a>(&'a self, log_probs: &'a [f64], classes: usize) -> Batch<'a> {
-        Batch { log_probs, classes, lengths: &self.lengths, labels: &self.labels, blank: self.blank }
+        Batch {
+            log_probs,
+            classes,
+            lengths: &self.lengths,
+            labels: &self.labels,
+            blank: self.blank,
+        }
     }
 }
 
-fn ctc_loss_backward(g: &Tensor, log_probs: &Tensor, losses: &[f64], p: &Problem) -> Result<Tensor> {
+fn ctc_loss_backward(
+    g: &Tensor,
+    log_probs: &Tensor,
+    losses: &[f64],
+    p: &Problem,
+) -> Result<Tensor> {
     let values = log_probs.to_vec::<f64>()?;
-    let gradient =
-        p.batch(&values, log_probs.sizes()[2]).gradient(losses, &g.to_vec::<f64>()?, p.zero_infinity);
-    let out = Tensor::from_slice_shaped(&gradient, log_probs.sizes())?.to_dtype(log_probs.dtype())?;
+    let gradient = p.batch(&values, log_probs.sizes()[2]).gradient(
+        losses,
+        &g.to_vec::<f64>()?,
+        p.zero_infinity,
+    );
+    let out =
+        Tensor::from_slice_shaped(&gradient, log_probs.sizes())?.to_dtype(log_probs.dtype())?;
     if autograd::needs_grad(&[g, log_probs]) {
         record_not_differentiable("aten::_ctc_loss_backward", &[g, log_probs], &[&out]);
     }
@@ -121,13 +169,26 @@ fn ctc_loss_backward(g: &Tensor, log_probs: &Tensor, losses: &[f64], p: &Problem
 fn losses(log_probs: &Tensor, problem: Problem) -> Result<Tensor> {
     let values = log_probs.to_vec::<f64>()?;
     let found = problem.batch(&values, log_probs.sizes()[2]).losses();
-    let shown: Vec<f64> =
-        found.iter().map(|&v| if problem.zero_infinity && v == f64::INFINITY { 0.0 } else { v }).collect();
+    let shown: Vec<f64> = found
+        .iter()
+        .map(|&v| {
+            if problem.zero_infinity && v == f64::INFINITY {
+                0.0
+            } else {
+                v
+            }
+        })
+        .collect();
     let out = Tensor::from_slice(&shown)?.to_dtype(log_probs.dtype())?;
     if autograd::needs_grad(&[log_probs]) {
         let (saved, problem) = (Saved::input(log_probs), Rc::new(problem));
         record("CtcLossBackward0", &[log_probs], &[&out], move |g| {
-            grads([Some(ctc_loss_backward(&g.get(0)?, &saved.get(g)?, &found, &problem)?)])
+            grads([Some(ctc_loss_backward(
+                &g.get(0)?,
+                &saved.get(g)?,
+                &found,
+                &problem,
+            )?)])
         });
     }
     Ok(out)
@@ -137,7 +198,11 @@ fn ctc_loss(a: &Args, r: Reduction) -> Result<Tensor> {
     let (log_probs, targets) = (a.tensor(0), a.tensor(1));
     log_probs.need_cpu("ctc_loss")?;
     let single = log_probs.ndim() == 2;
-    let seen = if single { log_probs.unsqueeze(1)? } else { log_probs.clone() };
+    let seen = if single {
+        log_probs.unsqueeze(1)?
+    } else {
+        log_probs.clone()
+    };
     crate::check!(
         seen.ndim() == 3,
         Runtime,
@@ -151,7 +216,14 @@ fn ctc_loss(a: &Args, r: Reduction) -> Result<Tensor> {
         seen.dtype().scalar_name()
     );
     let label_counts = lengths(a, 3)?;
-    let p = problem(&seen, &targets, &lengths(a, 2)?, &label_counts, a.int(4), a.bool(6))?;
+    let p = problem(
+        &seen,
+        &targets,
+        &lengths(a, 2)?,
+        &label_counts,
+        a.int(4),
+        a.bool(6),
+    )?;
     let loss = losses(&seen, p)?;
     match r {
         Reduction::Mean => {

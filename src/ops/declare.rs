@@ -85,7 +85,11 @@ pub const fn index_of(names: &[&str], name: &str) -> usize {
 /// A wrapped number has the promoted dtype's value without a cast of its own.
 fn common_of(ins: &[&Tensor]) -> Result<DType> {
     if let [a, rest @ ..] = ins {
-        if !a.is_wrapped() && rest.iter().all(|b| b.dtype() == a.dtype() && !b.is_wrapped()) {
+        if !a.is_wrapped()
+            && rest
+                .iter()
+                .all(|b| b.dtype() == a.dtype() && !b.is_wrapped())
+        {
             return Ok(a.dtype());
         }
     }
@@ -129,7 +133,11 @@ impl Pointwise {
 
     fn compute_dtype(&self, promoted: DType) -> DType {
         let float = matches!(self.yields, Yields::Float | Yields::RealFloat);
-        if float && promoted.is_integral() { default_dtype() } else { promoted }
+        if float && promoted.is_integral() {
+            default_dtype()
+        } else {
+            promoted
+        }
     }
 
     fn result_dtype(&self, computed: DType) -> DType {
@@ -142,7 +150,12 @@ impl Pointwise {
 
     #[cold]
     fn no_kernel(&self, dtype: DType) -> crate::error::Error {
-        crate::err!(NotImplemented, "\"{}_cpu\" not implemented for '{}'", self.name, dtype.scalar_name())
+        crate::err!(
+            NotImplemented,
+            "\"{}_cpu\" not implemented for '{}'",
+            self.name,
+            dtype.scalar_name()
+        )
     }
 
     fn device(&self, ins: &[&Tensor], out: Option<&Tensor>) -> Result<crate::device::Device> {
@@ -173,11 +186,21 @@ impl Pointwise {
             crate::bail!(Runtime, "this build of rtorch has no GPU backend");
         }
         let compute = dtype.compute();
-        let Some(kernel) = (self.kernel)(compute) else { return Err(self.no_kernel(dtype)) };
-        let yields = if self.yields == Yields::Bool { DType::Bool } else { compute };
+        let Some(kernel) = (self.kernel)(compute) else {
+            return Err(self.no_kernel(dtype));
+        };
+        let yields = if self.yields == Yields::Bool {
+            DType::Bool
+        } else {
+            compute
+        };
         // SAFETY: all operands are on the CPU and broadcast to `out`; the kernel is the one for `compute`.
         unsafe { iter::pointwise(kernel, compute, yields, ins, out, params) };
-        crate::check!(!crate::cpu::int::take_division_by_zero(), Runtime, "ZeroDivisionError");
+        crate::check!(
+            !crate::cpu::int::take_division_by_zero(),
+            Runtime,
+            "ZeroDivisionError"
+        );
         Ok(())
     }
 
@@ -204,8 +227,15 @@ impl Pointwise {
         Ok(out)
     }
 
-    fn node(&'static self, ins: &[&Tensor], first: &Tensor, out: &Tensor, params: &[Scalar]) -> Rc<Node> {
-        let edges: SmallVec<[Option<autograd::Edge>; 3]> = ins.iter().map(|t| t.gradient_edge()).collect();
+    fn node(
+        &'static self,
+        ins: &[&Tensor],
+        first: &Tensor,
+        out: &Tensor,
+        params: &[Scalar],
+    ) -> Rc<Node> {
+        let edges: SmallVec<[Option<autograd::Edge>; 3]> =
+            ins.iter().map(|t| t.gradient_edge()).collect();
         if !self.differentiable {
             let name = self.name;
             return Node::with_edges(
@@ -283,7 +313,11 @@ impl Pointwise {
         let sizes = common_sizes(ins)?;
         self.check_into(promoted, &sizes, out)?;
         self.device(ins, None)?;
-        if grad && self.result_dtype(self.compute_dtype(promoted)).is_differentiable() && out.dtype().is_differentiable()
+        if grad
+            && self
+                .result_dtype(self.compute_dtype(promoted))
+                .is_differentiable()
+            && out.dtype().is_differentiable()
         {
             // Formulas that read the first operand, and views, need its value and history from before.
             let reads_self = self.rules.iter().any(|r| r.saves.contains(&0));
@@ -294,7 +328,11 @@ impl Pointwise {
                 let result = self.call(&fresh, params)?.to_dtype(out.dtype())?;
                 return out.overwrite(&result);
             }
-            let before = if reads_self { autograd::inplace::original(out)? } else { out.clone() };
+            let before = if reads_self {
+                autograd::inplace::original(out)?
+            } else {
+                out.clone()
+            };
             self.run(ins, promoted, out, params)?;
             out.bump();
             let node = self.node(ins, &before, out, params);
@@ -308,11 +346,20 @@ impl Pointwise {
     }
 
     /// Into a tensor the caller gave, which is resized if it has another shape; returns it.
-    pub fn call_into(&'static self, ins: &[&Tensor], params: &[Scalar], out: &Tensor) -> Result<Tensor> {
+    pub fn call_into(
+        &'static self,
+        ins: &[&Tensor],
+        params: &[Scalar],
+        out: &Tensor,
+    ) -> Result<Tensor> {
         check_out(self.name, ins, std::slice::from_ref(out))?;
         let promoted = self.common(ins, params)?;
         let sizes = common_sizes(ins)?;
-        let out = if out.sizes() == sizes.as_slice() { out.clone() } else { out.resized(&sizes)? };
+        let out = if out.sizes() == sizes.as_slice() {
+            out.clone()
+        } else {
+            out.resized(&sizes)?
+        };
         self.check_into(promoted, &sizes, &out)?;
         self.device(ins, Some(&out))?;
         autograd::inplace::check_writable(&out)?;
@@ -331,7 +378,10 @@ impl Pointwise {
                 _ => Tensor::wrapped(args.scalar(i))?,
             });
         }
-        Ok((ins, (n..n + self.params.len()).map(|i| args.scalar(i)).collect()))
+        Ok((
+            ins,
+            (n..n + self.params.len()).map(|i| args.scalar(i)).collect(),
+        ))
     }
 }
 
@@ -351,8 +401,12 @@ pub fn check_out(op: &str, ins: &[&Tensor], outs: &[Tensor]) -> Result<()> {
 /// The Rust return type of a lane expression.
 #[macro_export]
 macro_rules! lane_type {
-    (Bool, $T:ty) => { bool };
-    ($yields:ident, $T:ty) => { $T };
+    (Bool, $T:ty) => {
+        bool
+    };
+    ($yields:ident, $T:ty) => {
+        $T
+    };
 }
 
 /// One loop over contiguous buffers, compiled for the instruction sets named.

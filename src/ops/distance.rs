@@ -49,7 +49,10 @@ pub fn p_norm(x: &Tensor, p: f64, dim: i64, keepdim: bool) -> Result<Tensor> {
     if p == 0.0 {
         // The number of nonzero elements: flat wherever it has a slope.
         let count = autograd::no_grad(|| {
-            x.detach().ne(&Tensor::wrapped(0.0)?)?.to_dtype(x.dtype())?.sum_dims(dims, keepdim)
+            x.detach()
+                .ne(&Tensor::wrapped(0.0)?)?
+                .to_dtype(x.dtype())?
+                .sum_dims(dims, keepdim)
         })?;
         return count.add(&x.mul_scalar(0.0)?.sum_dims(dims, keepdim)?);
     }
@@ -96,14 +99,27 @@ pub fn cosine_similarity(a: &Tensor, b: &Tensor, dim: i64, eps: f64) -> Result<T
         dtype.scalar_name()
     );
     let sizes = shape::broadcast(a.sizes(), b.sizes())?;
-    let (a, b) = (a.to_dtype(dtype)?.expand_to(&sizes)?, b.to_dtype(dtype)?.expand_to(&sizes)?);
+    let (a, b) = (
+        a.to_dtype(dtype)?.expand_to(&sizes)?,
+        b.to_dtype(dtype)?.expand_to(&sizes)?,
+    );
     let d = shape::wrap_dim(dim, sizes.len())?;
     let unit = |t: &Tensor| t.div(&floored(&p_norm(t, 2.0, dim, true)?, eps)?);
     let product = unit(&a)?.mul(&unit(&b)?)?;
-    if sizes.is_empty() { Ok(product) } else { product.sum_dims(&[d], false) }
+    if sizes.is_empty() {
+        Ok(product)
+    } else {
+        product.sum_dims(&[d], false)
+    }
 }
 
-pub fn pairwise_distance(a: &Tensor, b: &Tensor, p: f64, eps: f64, keepdim: bool) -> Result<Tensor> {
+pub fn pairwise_distance(
+    a: &Tensor,
+    b: &Tensor,
+    p: f64,
+    eps: f64,
+    keepdim: bool,
+) -> Result<Tensor> {
     p_norm(&a.sub(b)?.add_number(eps)?, p, -1, keepdim)
 }
 
@@ -128,7 +144,12 @@ fn cdist(a: &Tensor, b: &Tensor, p: f64, mode: Option<&str>) -> Result<Tensor> {
             "cdist only supports floating-point dtypes, {name} got: {}",
             t.dtype().scalar_name()
         );
-        crate::check!(t.ndim() >= 2, Runtime, "cdist only supports at least 2D tensors, {name} got: {}D", t.ndim());
+        crate::check!(
+            t.ndim() >= 2,
+            Runtime,
+            "cdist only supports at least 2D tensors, {name} got: {}D",
+            t.ndim()
+        );
     }
     let columns = [a.size(-1)?, b.size(-1)?];
     crate::check!(
@@ -145,10 +166,16 @@ fn cdist(a: &Tensor, b: &Tensor, p: f64, mode: Option<&str>) -> Result<Tensor> {
         a.dtype().scalar_name(),
         b.dtype().scalar_name()
     );
-    crate::check!(p >= 0.0, Runtime, "cdist only supports non-negative p values");
+    crate::check!(
+        p >= 0.0,
+        Runtime,
+        "cdist only supports non-negative p values"
+    );
     let rows = [a.size(-2)?, b.size(-2)?];
     let product = match mode {
-        None | Some("use_mm_for_euclid_dist_if_necessary") => rows.iter().any(|&n| n > PRODUCT_ROWS),
+        None | Some("use_mm_for_euclid_dist_if_necessary") => {
+            rows.iter().any(|&n| n > PRODUCT_ROWS)
+        }
         Some("use_mm_for_euclid_dist") => true,
         Some("donot_use_mm_for_euclid_dist") => false,
         Some(other) => crate::bail!(Value, "{other} is not a valid value for compute_mode"),
@@ -157,16 +184,32 @@ fn cdist(a: &Tensor, b: &Tensor, p: f64, mode: Option<&str>) -> Result<Tensor> {
         // |a - b|^2 = |a|^2 + |b|^2 - 2 a.b
         let square = |t: &Tensor| t.mul(t)?.sum_dims(&[t.ndim() - 1], false);
         let cross = a.matmul(&b.transpose(-2, -1)?)?.mul_scalar(-2.0)?;
-        let sum = square(a)?.unsqueeze(-1)?.add(&square(b)?.unsqueeze(-2)?)?.add(&cross)?;
+        let sum = square(a)?
+            .unsqueeze(-1)?
+            .add(&square(b)?.unsqueeze(-2)?)?
+            .add(&cross)?;
         return sum.clamp_min(&Tensor::wrapped(0.0)?)?.safe_root();
     }
     p_norm(&a.unsqueeze(-2)?.sub(&b.unsqueeze(-3)?)?, p, -1, false)
 }
 
 fn pdist(x: &Tensor, p: f64) -> Result<Tensor> {
-    crate::check!(x.ndim() == 2, Runtime, "pdist only supports 2D tensors, got: {}D", x.ndim());
-    crate::check!(x.dtype().is_floating(), Runtime, "pdist only supports floating-point dtypes");
-    crate::check!(p >= 0.0, Runtime, "pdist only supports non-negative p values");
+    crate::check!(
+        x.ndim() == 2,
+        Runtime,
+        "pdist only supports 2D tensors, got: {}D",
+        x.ndim()
+    );
+    crate::check!(
+        x.dtype().is_floating(),
+        Runtime,
+        "pdist only supports floating-point dtypes"
+    );
+    crate::check!(
+        p >= 0.0,
+        Runtime,
+        "pdist only supports non-negative p values"
+    );
     let n = x.sizes()[0] as i64;
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for i in 0..n {
@@ -187,7 +230,11 @@ fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> 
         "Expected 3D or higher dimensionality                          input (got {} dimensions)",
         x.ndim()
     );
-    crate::check!(size > 0, Runtime, "kernel size should be greater than zero, but got kH: {size} kW: 1");
+    crate::check!(
+        size > 0,
+        Runtime,
+        "kernel size should be greater than zero, but got kH: {size} kW: 1"
+    );
     if x.numel() == 0 {
         return Ok(x.clone());
     }
@@ -202,7 +249,11 @@ fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> 
     }
     // Integers are averaged as integers.
     let window = Tensor::wrapped(size)?;
-    let average = if sum.dtype().is_integral() { sum.floor_divide(&window)? } else { sum.div(&window)? };
+    let average = if sum.dtype().is_integral() {
+        sum.floor_divide(&window)?
+    } else {
+        sum.div(&window)?
+    };
     let scale = Term::from(average) * alpha + k;
     (Term::from(x) / scale.pow_scalar(beta)).0
 }

@@ -9,7 +9,6 @@ use crate::random::{Element, Real};
 use crate::shape::Sizes;
 use crate::tensor::Tensor;
 
-
 /// What is dropped and what takes its place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Form {
@@ -19,14 +18,29 @@ struct Form {
     alpha: bool,
 }
 
-const PLAIN: Form = Form { channels: false, alpha: false };
-const CHANNELS: Form = Form { channels: true, alpha: false };
-const ALPHA: Form = Form { channels: false, alpha: true };
-const CHANNELS_ALPHA: Form = Form { channels: true, alpha: true };
+const PLAIN: Form = Form {
+    channels: false,
+    alpha: false,
+};
+const CHANNELS: Form = Form {
+    channels: true,
+    alpha: false,
+};
+const ALPHA: Form = Form {
+    channels: false,
+    alpha: true,
+};
+const CHANNELS_ALPHA: Form = Form {
+    channels: true,
+    alpha: true,
+};
 
 fn check_probability(p: f64, kind: Kind) -> Result<()> {
     if !(0.0..=1.0).contains(&p) {
-        return Err(Error::new(kind, format!("dropout probability has to be between 0 and 1, but got {p}")));
+        return Err(Error::new(
+            kind,
+            format!("dropout probability has to be between 0 and 1, but got {p}"),
+        ));
     }
     Ok(())
 }
@@ -46,8 +60,17 @@ fn scale_mask(noise: &Tensor, keep: f64) -> Result<()> {
 /// The noise a tensor is multiplied with, ones and zeros.
 fn mask_of(x: &Tensor, p: f64, channels: bool) -> Result<Tensor> {
     let noise = if channels {
-        crate::check!(x.ndim() >= 2, Runtime, "Feature dropout requires at least 2 dimensions in the input");
-        let sizes: Sizes = x.sizes().iter().enumerate().map(|(d, &n)| if d < 2 { n } else { 1 }).collect();
+        crate::check!(
+            x.ndim() >= 2,
+            Runtime,
+            "Feature dropout requires at least 2 dimensions in the input"
+        );
+        let sizes: Sizes = x
+            .sizes()
+            .iter()
+            .enumerate()
+            .map(|(d, &n)| if d < 2 { n } else { 1 })
+            .collect();
         Tensor::empty(&sizes, x.dtype(), x.device())?
     } else {
         x.empty_like(x.dtype())?
@@ -87,28 +110,52 @@ fn drop_of(x: &Tensor, p: f64, train: bool, form: Form, kind: Kind) -> Result<Te
     const SATURATION: f64 = 1.7580993408473766;
     let a = 1.0 / ((SATURATION * SATURATION * p + 1.0) * (1.0 - p)).sqrt();
     let (noise, shift) = autograd::no_grad(|| -> Result<(Tensor, Tensor)> {
-        let shift = noise.add_number(-1)?.mul_scalar(SATURATION * a)?.add_number(SATURATION * a * p)?;
+        let shift = noise
+            .add_number(-1)?
+            .mul_scalar(SATURATION * a)?
+            .add_number(SATURATION * a * p)?;
         Ok((noise.mul_scalar(a)?, shift))
     })?;
     x.mul(&noise)?.add(&shift)
 }
 
 /// Runs `f` on `x`, or over it.
-fn maybe_over(x: &Tensor, inplace: bool, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+fn maybe_over(
+    x: &Tensor,
+    inplace: bool,
+    f: impl FnOnce(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     if !inplace {
         return f(x);
     }
     let grad = autograd::needs_grad(&[x]);
     autograd::inplace::check(x, grad)?;
-    let before = if grad { autograd::inplace::original(x)? } else { x.clone() };
+    let before = if grad {
+        autograd::inplace::original(x)?
+    } else {
+        x.clone()
+    };
     let result = f(&before)?;
-    if result.same(&before) { Ok(x.clone()) } else { x.overwrite(&result) }
+    if result.same(&before) {
+        Ok(x.clone())
+    } else {
+        x.overwrite(&result)
+    }
 }
 
 /// The functions of `nn.functional`: errors are ValueErrors, and a batch may be missing.
-fn functional(x: &Tensor, p: f64, train: bool, inplace: bool, form: Form, batched: Option<usize>) -> Result<Tensor> {
+fn functional(
+    x: &Tensor,
+    p: f64,
+    train: bool,
+    inplace: bool,
+    form: Form,
+    batched: Option<usize>,
+) -> Result<Tensor> {
     maybe_over(x, inplace, |x| match batched {
-        Some(n) if x.ndim() + 1 == n => drop_of(&x.unsqueeze(0)?, p, train, form, Kind::Value)?.squeeze_dims(&[0]),
+        Some(n) if x.ndim() + 1 == n => {
+            drop_of(&x.unsqueeze(0)?, p, train, form, Kind::Value)?.squeeze_dims(&[0])
+        }
         _ => drop_of(x, p, train, form, Kind::Value),
     })
 }
@@ -127,7 +174,11 @@ fn native_dropout(x: &Tensor, p: f64, train: Option<bool>) -> Result<(Tensor, Te
     );
     let (out, mask, factor) = autograd::no_grad(|| -> Result<_> {
         if train == Some(false) {
-            return Ok((x.clone_data()?, Tensor::full(x.sizes(), true, DType::Bool, x.device())?, 1.0));
+            return Ok((
+                x.clone_data()?,
+                Tensor::full(x.sizes(), true, DType::Bool, x.device())?,
+                1.0,
+            ));
         }
         let factor = if p == 1.0 { 0.0 } else { 1.0 / (1.0 - p) };
         let mask = x.empty_like(DType::Bool)?;
@@ -145,7 +196,13 @@ fn native_dropout(x: &Tensor, p: f64, train: Option<bool>) -> Result<(Tensor, Te
 }
 
 /// `x` where it is positive, times a slope elsewhere: drawn from [lower, upper) in training, else their mean.
-fn rrelu(x: &Tensor, lower: f64, upper: f64, train: bool, generator: Option<GeneratorHandle>) -> Result<Tensor> {
+fn rrelu(
+    x: &Tensor,
+    lower: f64,
+    upper: f64,
+    train: bool,
+    generator: Option<GeneratorHandle>,
+) -> Result<Tensor> {
     crate::check!(
         lower <= upper,
         Runtime,
@@ -158,7 +215,10 @@ fn rrelu(x: &Tensor, lower: f64, upper: f64, train: bool, generator: Option<Gene
         x.dtype().scalar_name()
     );
     let noise = autograd::no_grad(|| -> Result<Tensor> {
-        let data = x.detach().to_device(crate::device::Device::Cpu)?.contiguous()?;
+        let data = x
+            .detach()
+            .to_device(crate::device::Device::Cpu)?
+            .contiguous()?;
         let noise = Tensor::empty(x.sizes(), x.dtype(), data.device())?;
         with_generator(generator, |g| -> Result<()> {
             reals!("rrelu_with_noise_out_cpu", x.dtype(), T => {
@@ -183,9 +243,18 @@ fn rrelu(x: &Tensor, lower: f64, upper: f64, train: bool, generator: Option<Gene
     let out = autograd::no_grad(|| x.detach().mul(&noise))?;
     if autograd::needs_grad(&[x]) {
         let (saved, noise) = (Saved::input(x), Saved::input(&noise));
-        record("RreluWithNoiseBackward0", &[x], &[&out], move |g: &Grads| {
-            grads([Some(rrelu_backward(&g.get(0)?, &saved.get(g)?, &noise.get(g)?)?)])
-        });
+        record(
+            "RreluWithNoiseBackward0",
+            &[x],
+            &[&out],
+            move |g: &Grads| {
+                grads([Some(rrelu_backward(
+                    &g.get(0)?,
+                    &saved.get(g)?,
+                    &noise.get(g)?,
+                )?)])
+            },
+        );
     }
     Ok(out)
 }
@@ -195,11 +264,18 @@ fn rrelu_backward(g: &Tensor, x: &Tensor, noise: &Tensor) -> Result<Tensor> {
     let out = autograd::no_grad(|| g.detach().mul(noise))?;
     if autograd::needs_grad(&[g, x]) {
         let noise = Saved::input(noise);
-        record("RreluWithNoiseBackwardBackward0", &[g, x], &[&out], move |h: &Grads| {
-            let (h0, noise) = (h.get(0)?, noise.get(h)?);
-            let to_x = h.when(1, || Tensor::zeros(noise.sizes(), noise.dtype(), noise.device()))?;
-            grads([h.when(0, || h0.mul(&noise))?, to_x])
-        });
+        record(
+            "RreluWithNoiseBackwardBackward0",
+            &[g, x],
+            &[&out],
+            move |h: &Grads| {
+                let (h0, noise) = (h.get(0)?, noise.get(h)?);
+                let to_x = h.when(1, || {
+                    Tensor::zeros(noise.sizes(), noise.dtype(), noise.device())
+                })?;
+                grads([h.when(0, || h0.mul(&noise))?, to_x])
+            },
+        );
     }
     Ok(out)
 }
@@ -351,8 +427,22 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &dropout::DEF, &feature_dropout::DEF, &alpha_dropout::DEF, &feature_alpha_dropout::DEF, &dropout_::DEF,
-    &feature_dropout_::DEF, &alpha_dropout_::DEF, &feature_alpha_dropout_::DEF, &native_dropout::DEF, &dropout__::DEF,
-    &dropout1d::DEF, &dropout2d::DEF, &dropout3d::DEF, &alpha_dropout__::DEF, &feature_alpha_dropout__::DEF,
-    &rrelu__::DEF, &rrelu::DEF, &rrelu_::DEF,
+    &dropout::DEF,
+    &feature_dropout::DEF,
+    &alpha_dropout::DEF,
+    &feature_alpha_dropout::DEF,
+    &dropout_::DEF,
+    &feature_dropout_::DEF,
+    &alpha_dropout_::DEF,
+    &feature_alpha_dropout_::DEF,
+    &native_dropout::DEF,
+    &dropout__::DEF,
+    &dropout1d::DEF,
+    &dropout2d::DEF,
+    &dropout3d::DEF,
+    &alpha_dropout__::DEF,
+    &feature_alpha_dropout__::DEF,
+    &rrelu__::DEF,
+    &rrelu::DEF,
+    &rrelu_::DEF,
 ];

@@ -17,7 +17,11 @@ fn label_of(c: u8) -> Option<usize> {
 }
 
 fn letter_of(label: usize) -> char {
-    if label < 26 { (b'A' + label as u8) as char } else { (b'a' + (label - 26) as u8) as char }
+    if label < 26 {
+        (b'A' + label as u8) as char
+    } else {
+        (b'a' + (label - 26) as u8) as char
+    }
 }
 
 /// One part of an equation: a label, or the place of an ellipsis.
@@ -88,11 +92,26 @@ fn contract(a: &Tensor, b: &Tensor, sums: &[usize]) -> Result<Tensor> {
     if inner.is_empty() {
         return a.mul(&b);
     }
-    let order = |groups: [&[usize]; 4]| -> Vec<i64> { groups.iter().flat_map(|g| g.iter().map(|&d| d as i64)).collect() };
-    let ones: Vec<usize> =
-        (0..n).filter(|d| ![&shared, &left, &right, &inner].iter().any(|g| g.contains(d))).collect();
+    let order = |groups: [&[usize]; 4]| -> Vec<i64> {
+        groups
+            .iter()
+            .flat_map(|g| g.iter().map(|&d| d as i64))
+            .collect()
+    };
+    let ones: Vec<usize> = (0..n)
+        .filter(|d| {
+            ![&shared, &left, &right, &inner]
+                .iter()
+                .any(|g| g.contains(d))
+        })
+        .collect();
     let size = |t: &Tensor, g: &[usize]| g.iter().map(|&d| t.sizes()[d]).product::<usize>() as i64;
-    let (batch, m, k, p) = (size(&a, &shared), size(&a, &left), size(&a, &inner), size(&b, &right));
+    let (batch, m, k, p) = (
+        size(&a, &shared),
+        size(&a, &left),
+        size(&a, &inner),
+        size(&b, &right),
+    );
     // Axes of size one go last, where they change nothing.
     let mut first = order([&shared, &left, &inner, &right]);
     first.extend(ones.iter().map(|&d| d as i64));
@@ -121,7 +140,11 @@ fn contract(a: &Tensor, b: &Tensor, sums: &[usize]) -> Result<Tensor> {
 
 /// `torch.einsum` of an equation, contracting from left to right or in the order `path` gives.
 pub fn einsum(equation: &str, operands: &[Tensor], path: Option<&[i64]>) -> Result<Tensor> {
-    crate::check!(!operands.is_empty(), Runtime, "einsum(): must provide at least one operand");
+    crate::check!(
+        !operands.is_empty(),
+        Runtime,
+        "einsum(): must provide at least one operand"
+    );
     let arrow = equation.find("->");
     let inputs = &equation[..arrow.unwrap_or(equation.len())];
     let mut parts = Vec::new();
@@ -303,27 +326,58 @@ pub fn einsum(equation: &str, operands: &[Tensor], path: Option<&[i64]>) -> Resu
     // An axis is summed when the last operand that has it meets the rest.
     let finish = |t: Tensor| -> Result<Tensor> {
         let rest: SmallVec<[usize; 5]> = (output_rank..rank).collect();
-        let sums: SmallVec<[usize; 5]> = rest.iter().copied().filter(|&d| t.sizes()[d] != 1).collect();
-        let t = if sums.is_empty() { t } else { t.sum_dims(&sums, true)? };
-        if rest.is_empty() { Ok(t) } else { t.squeeze_dims(&rest) }
+        let sums: SmallVec<[usize; 5]> = rest
+            .iter()
+            .copied()
+            .filter(|&d| t.sizes()[d] != 1)
+            .collect();
+        let t = if sums.is_empty() {
+            t
+        } else {
+            t.sum_dims(&sums, true)?
+        };
+        if rest.is_empty() {
+            Ok(t)
+        } else {
+            t.squeeze_dims(&rest)
+        }
     };
     let mut steps: Vec<(usize, usize)> = match path {
-        Some(p) => p.chunks(2).filter(|c| c.len() == 2).map(|c| (c[0].max(0) as usize, c[1].max(0) as usize)).collect(),
+        Some(p) => p
+            .chunks(2)
+            .filter(|c| c.len() == 2)
+            .map(|c| (c[0].max(0) as usize, c[1].max(0) as usize))
+            .collect(),
         None => Vec::new(),
     };
     while ready.len() > 1 {
-        let (i, j) = if steps.is_empty() { (0, 1) } else { steps.remove(0) };
+        let (i, j) = if steps.is_empty() {
+            (0, 1)
+        } else {
+            steps.remove(0)
+        };
         let (i, j) = (i.min(j), i.max(j));
-        crate::check!(i < j && j < ready.len(), Runtime, "einsum(): invalid path given as contraction order");
+        crate::check!(
+            i < j && j < ready.len(),
+            Runtime,
+            "einsum(): invalid path given as contraction order"
+        );
         let b = ready.remove(j);
         let a = ready.remove(i);
-        let sums: Vec<usize> =
-            (output_rank..rank).filter(|&d| ready.iter().all(|t| t.sizes()[d] == 1)).collect();
+        let sums: Vec<usize> = (output_rank..rank)
+            .filter(|&d| ready.iter().all(|t| t.sizes()[d] == 1))
+            .collect();
         let t = contract(&a, &b, &sums)?;
         // Without a path the running product stays in front; a path puts it last.
-        if path.is_some() { ready.push(t) } else { ready.insert(0, t) }
+        if path.is_some() {
+            ready.push(t)
+        } else {
+            ready.insert(0, t)
+        }
     }
-    let Some(t) = ready.pop() else { crate::bail!(Runtime, "einsum(): must provide at least one operand") };
+    let Some(t) = ready.pop() else {
+        crate::bail!(Runtime, "einsum(): must provide at least one operand")
+    };
     finish(t)
 }
 
@@ -339,7 +393,11 @@ fn diagonal_at(t: &Tensor, first: usize, second: usize) -> Result<Tensor> {
 
 /// The contraction of axes `da` of `a` with axes `db` of `b`.
 pub fn tensordot(a: &Tensor, b: &Tensor, da: &[i64], db: &[i64]) -> Result<Tensor> {
-    crate::check!(da.len() == db.len(), Runtime, "both dimension lists should have same length");
+    crate::check!(
+        da.len() == db.len(),
+        Runtime,
+        "both dimension lists should have same length"
+    );
     crate::check!(
         a.dtype() == b.dtype(),
         Runtime,
@@ -360,16 +418,29 @@ pub fn tensordot(a: &Tensor, b: &Tensor, da: &[i64], db: &[i64]) -> Result<Tenso
             );
         }
     }
-    let (da, db) = (shape::wrap_dims(da, x.ndim())?, shape::wrap_dims(db, y.ndim())?);
-    let kept = |t: &Tensor, dims: &[usize]| -> Vec<usize> { (0..t.ndim()).filter(|d| !dims.contains(d)).collect() };
+    let (da, db) = (
+        shape::wrap_dims(da, x.ndim())?,
+        shape::wrap_dims(db, y.ndim())?,
+    );
+    let kept = |t: &Tensor, dims: &[usize]| -> Vec<usize> {
+        (0..t.ndim()).filter(|d| !dims.contains(d)).collect()
+    };
     let (ka, kb) = (kept(&x, &da), kept(&y, &db));
     let ints = |v: &mut dyn Iterator<Item = &usize>| -> Vec<i64> { v.map(|&d| d as i64).collect() };
     let k: usize = da.iter().map(|&d| x.sizes()[d]).product();
     let m: usize = ka.iter().map(|&d| x.sizes()[d]).product();
     let n: usize = kb.iter().map(|&d| y.sizes()[d]).product();
-    let sizes: Vec<usize> = ka.iter().map(|&d| x.sizes()[d]).chain(kb.iter().map(|&d| y.sizes()[d])).collect();
-    let left = x.permute(&ints(&mut ka.iter().chain(da.iter())))?.reshape(&[m as i64, k as i64])?;
-    let right = y.permute(&ints(&mut db.iter().chain(kb.iter())))?.reshape(&[k as i64, n as i64])?;
+    let sizes: Vec<usize> = ka
+        .iter()
+        .map(|&d| x.sizes()[d])
+        .chain(kb.iter().map(|&d| y.sizes()[d]))
+        .collect();
+    let left = x
+        .permute(&ints(&mut ka.iter().chain(da.iter())))?
+        .reshape(&[m as i64, k as i64])?;
+    let right = y
+        .permute(&ints(&mut db.iter().chain(kb.iter())))?
+        .reshape(&[k as i64, n as i64])?;
     left.mm(&right)?.reshape_to(&sizes)
 }
 
@@ -391,16 +462,29 @@ fn inner_product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 fn kronecker(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let n = a.ndim().max(b.ndim());
     let (mut left, mut right, mut sizes) = (vec![], vec![], vec![]);
-    let size = |t: &Tensor, d: usize| if d + t.ndim() >= n { t.sizes()[d + t.ndim() - n] } else { 1 };
+    let size = |t: &Tensor, d: usize| {
+        if d + t.ndim() >= n {
+            t.sizes()[d + t.ndim() - n]
+        } else {
+            1
+        }
+    };
     for d in 0..n {
         left.extend([size(a, d) as i64, 1]);
         right.extend([1, size(b, d) as i64]);
         sizes.push(size(a, d) * size(b, d));
     }
-    a.reshape(&left)?.mul(&b.reshape(&right)?)?.reshape_to(&sizes)
+    a.reshape(&left)?
+        .mul(&b.reshape(&right)?)?
+        .reshape_to(&sizes)
 }
 
-fn bilinear_form(x1: &Tensor, x2: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+fn bilinear_form(
+    x1: &Tensor,
+    x2: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
     crate::check!(
         x1.ndim() == x2.ndim(),
         Runtime,
@@ -408,7 +492,11 @@ fn bilinear_form(x1: &Tensor, x2: &Tensor, weight: &Tensor, bias: Option<&Tensor
         x1.ndim(),
         x2.ndim()
     );
-    crate::check!(x1.ndim() > 0 && weight.ndim() == 3, Runtime, "bilinear(): weight must be 3-D and inputs at least 1-D");
+    crate::check!(
+        x1.ndim() > 0 && weight.ndim() == 3,
+        Runtime,
+        "bilinear(): weight must be 3-D and inputs at least 1-D"
+    );
     let last = x1.ndim() - 1;
     for d in 0..last {
         crate::check!(
@@ -437,11 +525,19 @@ fn bilinear_form(x1: &Tensor, x2: &Tensor, weight: &Tensor, bias: Option<&Tensor
         );
     }
     let rows: usize = x1.sizes()[..last].iter().product();
-    let (a, b) = (x1.reshape(&[rows as i64, i as i64])?, x2.reshape(&[rows as i64, j as i64, 1])?);
-    let half = a.mm(&weight.permute(&[1, 0, 2])?.reshape(&[i as i64, (o * j) as i64])?)?;
+    let (a, b) = (
+        x1.reshape(&[rows as i64, i as i64])?,
+        x2.reshape(&[rows as i64, j as i64, 1])?,
+    );
+    let half = a.mm(&weight
+        .permute(&[1, 0, 2])?
+        .reshape(&[i as i64, (o * j) as i64])?)?;
     let mut sizes: Vec<usize> = x1.sizes()[..last].to_vec();
     sizes.push(o);
-    let out = half.reshape(&[rows as i64, o as i64, j as i64])?.bmm(&b)?.reshape_to(&sizes)?;
+    let out = half
+        .reshape(&[rows as i64, o as i64, j as i64])?
+        .bmm(&b)?
+        .reshape_to(&sizes)?;
     match bias {
         Some(b) => out.add(b),
         None => Ok(out),
@@ -531,5 +627,11 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] =
-    &[&_einsum::DEF, &_tensordot::DEF, &_chain_matmul::DEF, &inner::DEF, &kron::DEF, &bilinear::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &_einsum::DEF,
+    &_tensordot::DEF,
+    &_chain_matmul::DEF,
+    &inner::DEF,
+    &kron::DEF,
+    &bilinear::DEF,
+];

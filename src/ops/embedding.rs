@@ -35,33 +35,48 @@ fn frequencies(index: &[i64], n: usize) -> Vec<f64> {
 }
 
 /// Rows of `weight` (V, D) for every index, (*, D).
-pub fn embedding(weight: &Tensor, index: &Tensor, padding: Option<i64>, by_frequency: bool) -> Result<Tensor> {
+pub fn embedding(
+    weight: &Tensor,
+    index: &Tensor,
+    padding: Option<i64>,
+    by_frequency: bool,
+) -> Result<Tensor> {
     crate::check!(weight.ndim() == 2, Runtime, "'weight' must be 2-D");
     check_index("embedding", index)?;
     let mut sizes: Sizes = SmallVec::from_slice(index.sizes());
     sizes.push(weight.sizes()[1]);
     let flat = autograd::no_grad(|| index.detach().to_dtype(DType::I64)?.reshape(&[-1]))?;
-    let out = autograd::no_grad(|| index_select(&weight.detach(), 0, &flat)?.reshape_to(&sizes))?.data_alias();
+    let out = autograd::no_grad(|| index_select(&weight.detach(), 0, &flat)?.reshape_to(&sizes))?
+        .data_alias();
     if autograd::needs_grad(&[weight]) {
         let (rows, columns) = (weight.sizes()[0], weight.sizes()[1]);
         let saved = Saved::input(index);
-        record("EmbeddingBackward0", &[weight], &[&out], move |g: &Grads| {
-            let g0 = g.get(0)?;
-            let at = autograd::no_grad(|| saved.get(g)?.to_dtype(DType::I64)?.reshape(&[-1]))?;
-            let mut g1 = g0.reshape(&[at.numel() as i64, columns as i64])?;
-            if let Some(p) = padding {
-                g1 = zeroed(&g1, &autograd::no_grad(|| at.eq(&Tensor::wrapped(p)?)?.unsqueeze(1))?)?;
-            }
-            if by_frequency {
-                let list = at.to_vec::<i64>()?;
-                let often = frequencies(&list, rows);
-                let each: Vec<f64> = list.iter().map(|&i| often[i as usize]).collect();
-                let each = Tensor::from_slice_shaped(&each, &[list.len(), 1])?.to_dtype(g1.dtype())?;
-                g1 = g1.div(&each.to_device(g1.device())?)?;
-            }
-            let zeros = Tensor::zeros(&[rows, columns], g1.dtype(), g1.device())?;
-            grads([Some(index_add(&zeros, 0, &at, &g1, Scalar::Int(1))?)])
-        });
+        record(
+            "EmbeddingBackward0",
+            &[weight],
+            &[&out],
+            move |g: &Grads| {
+                let g0 = g.get(0)?;
+                let at = autograd::no_grad(|| saved.get(g)?.to_dtype(DType::I64)?.reshape(&[-1]))?;
+                let mut g1 = g0.reshape(&[at.numel() as i64, columns as i64])?;
+                if let Some(p) = padding {
+                    g1 = zeroed(
+                        &g1,
+                        &autograd::no_grad(|| at.eq(&Tensor::wrapped(p)?)?.unsqueeze(1))?,
+                    )?;
+                }
+                if by_frequency {
+                    let list = at.to_vec::<i64>()?;
+                    let often = frequencies(&list, rows);
+                    let each: Vec<f64> = list.iter().map(|&i| often[i as usize]).collect();
+                    let each =
+                        Tensor::from_slice_shaped(&each, &[list.len(), 1])?.to_dtype(g1.dtype())?;
+                    g1 = g1.div(&each.to_device(g1.device())?)?;
+                }
+                let zeros = Tensor::zeros(&[rows, columns], g1.dtype(), g1.device())?;
+                grads([Some(index_add(&zeros, 0, &at, &g1, Scalar::Int(1))?)])
+            },
+        );
     }
     Ok(out)
 }
@@ -92,7 +107,11 @@ pub fn renorm_rows(weight: &Tensor, index: &Tensor, max_norm: f64, p: f64) -> Re
             } else if p == 0.0 {
                 values.iter().filter(|&&v| v != 0.0).count() as f64
             } else {
-                values.iter().map(|v| v.abs().powf(p)).sum::<f64>().powf(1.0 / p)
+                values
+                    .iter()
+                    .map(|v| v.abs().powf(p))
+                    .sum::<f64>()
+                    .powf(1.0 / p)
             };
             let norm = Tensor::scalar(norm, weight.dtype())?.item()?.to_f64();
             if norm > max_norm {
@@ -139,13 +158,27 @@ impl Bags<'_> {
             weight.dtype().scalar_name()
         );
         crate::check!(weight.ndim() == 2, Runtime, "'weight' must be 2-D");
-        crate::check!(index.ndim() == 1 || index.ndim() == 2, Runtime, "input has to be a 1D or 2D Tensor, but got Tensor of dimension {}", index.ndim());
-        crate::check!(self.offsets.ndim() == 1, Runtime, "offsets has to be a 1D Tensor, but got Tensor of dimension {}", self.offsets.ndim());
+        crate::check!(
+            index.ndim() == 1 || index.ndim() == 2,
+            Runtime,
+            "input has to be a 1D or 2D Tensor, but got Tensor of dimension {}",
+            index.ndim()
+        );
+        crate::check!(
+            self.offsets.ndim() == 1,
+            Runtime,
+            "offsets has to be a 1D Tensor, but got Tensor of dimension {}",
+            self.offsets.ndim()
+        );
         let (rows, columns) = (weight.sizes()[0], weight.sizes()[1]);
         let at = index.to_vec::<i64>()?;
         let mut starts = self.offsets.to_vec::<i64>()?;
         if self.include_last {
-            crate::check!(!starts.is_empty(), Runtime, "include_last_offset: number of offset should be at least 1");
+            crate::check!(
+                !starts.is_empty(),
+                Runtime,
+                "include_last_offset: number of offset should be at least 1"
+            );
         }
         if let (Some(&first), Some(&last)) = (starts.first(), starts.last()) {
             crate::check!(
@@ -202,27 +235,41 @@ impl Bags<'_> {
             }
             bag.push(b as i64);
         }
-        let padding = self.padding.map(|p| if p < 0 { p + rows as i64 } else { p });
-        let kept: Vec<i64> = (0..at.len() as i64).filter(|&k| Some(at[k as usize]) != padding && bags > 0).collect();
+        let padding = self
+            .padding
+            .map(|p| if p < 0 { p + rows as i64 } else { p });
+        let kept: Vec<i64> = (0..at.len() as i64)
+            .filter(|&k| Some(at[k as usize]) != padding && bags > 0)
+            .collect();
         let mut sizes = vec![0i64; bags];
         for &k in &kept {
             sizes[bag[k as usize] as usize] += 1;
         }
-        let pick = |v: &[i64]| Tensor::from_slice(&kept.iter().map(|&k| v[k as usize]).collect::<Vec<_>>());
+        let pick = |v: &[i64]| {
+            Tensor::from_slice(&kept.iter().map(|&k| v[k as usize]).collect::<Vec<_>>())
+        };
         let (used, bag_of) = (pick(&at)?, pick(&bag)?);
         let size = Tensor::from_slice(&sizes)?;
         let bag = Tensor::from_slice(&bag)?;
         if self.mode == Mode::Max {
             let top = self.maxima(&used.to_vec()?, &bag_of.to_vec()?, bags)?;
-            let picked = if rows > 0 { gather(weight, 0, &top)? } else { Tensor::zeros(&[bags, columns], weight.dtype(), weight.device())? };
-            let empty = Tensor::from_slice_shaped(&sizes.iter().map(|&n| n == 0).collect::<Vec<_>>(), &[bags, 1])?;
+            let picked = if rows > 0 {
+                gather(weight, 0, &top)?
+            } else {
+                Tensor::zeros(&[bags, columns], weight.dtype(), weight.device())?
+            };
+            let empty = Tensor::from_slice_shaped(
+                &sizes.iter().map(|&n| n == 0).collect::<Vec<_>>(),
+                &[bags, 1],
+            )?;
             return Ok(Value::Tuple(vec![zeroed(&picked, &empty)?, bag, size, top]));
         }
         // Half types sum in float32 and round once.
         let wide = weight.dtype().compute();
         let mut looked = embedding(weight, &used, None, self.by_frequency)?.to_dtype(wide)?;
         if let Some(f) = self.factors {
-            let each = index_select(&f.reshape(&[-1])?, 0, &Tensor::from_slice(&kept)?)?.to_dtype(wide)?;
+            let each =
+                index_select(&f.reshape(&[-1])?, 0, &Tensor::from_slice(&kept)?)?.to_dtype(wide)?;
             looked = looked.mul(&each.unsqueeze(1)?)?;
         }
         let zeros = Tensor::zeros(&[bags, columns], wide, weight.device())?;
@@ -230,11 +277,21 @@ impl Bags<'_> {
         if self.mode == Mode::Sum {
             let none = Tensor::zeros(&[bags], DType::I64, weight.device())?;
             let sum = sum.to_dtype(weight.dtype())?;
-            return Ok(Value::Tuple(vec![sum, Tensor::zeros(&[0], DType::I64, weight.device())?, none.clone(), none]));
+            return Ok(Value::Tuple(vec![
+                sum,
+                Tensor::zeros(&[0], DType::I64, weight.device())?,
+                none.clone(),
+                none,
+            ]));
         }
         let counts: Vec<f64> = sizes.iter().map(|&n| n.max(1) as f64).collect();
         let counts = Tensor::from_slice_shaped(&counts, &[bags, 1])?.to_dtype(wide)?;
-        Ok(Value::Tuple(vec![sum.div(&counts)?.to_dtype(weight.dtype())?, bag, size.clone(), size]))
+        Ok(Value::Tuple(vec![
+            sum.div(&counts)?.to_dtype(weight.dtype())?,
+            bag,
+            size.clone(),
+            size,
+        ]))
     }
 
     /// For every bag and column the first row with the largest value; 0 in empty bags.
@@ -262,7 +319,10 @@ fn mode_of(mode: i64) -> Result<Mode> {
         0 => Mode::Sum,
         1 => Mode::Mean,
         2 => Mode::Max,
-        _ => crate::bail!(Value, "mode has to be one of 0 (sum), 1 (mean) or 2 (max), got {mode}"),
+        _ => crate::bail!(
+            Value,
+            "mode has to be one of 0 (sum), 1 (mean) or 2 (max), got {mode}"
+        ),
     })
 }
 
@@ -341,5 +401,9 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] =
-    &[&embedding__::DEF, &embedding::DEF, &embedding_renorm_::DEF, &embedding_bag::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &embedding__::DEF,
+    &embedding::DEF,
+    &embedding_renorm_::DEF,
+    &embedding_bag::DEF,
+];

@@ -10,7 +10,11 @@ use crate::tensor::Tensor;
 
 /// The axis a caller names; a tensor without axes has none to ask about.
 fn axis(t: &Tensor, dim: i64) -> Result<usize> {
-    crate::check!(t.ndim() > 0, Index, "Dimension specified as {dim} but tensor has no dimensions");
+    crate::check!(
+        t.ndim() > 0,
+        Index,
+        "Dimension specified as {dim} but tensor has no dimensions"
+    );
     shape::wrap_dim(dim, t.ndim())
 }
 
@@ -26,7 +30,8 @@ pub fn is_in_format(t: &Tensor, format: MemoryFormat) -> bool {
 }
 
 fn cast(a: &Args, dtype: DType) -> Result<Tensor> {
-    a.tensor(0).to_options(Some(dtype), None, false, a.memory_format(1))
+    a.tensor(0)
+        .to_options(Some(dtype), None, false, a.memory_format(1))
 }
 
 /// Axes from the outermost in memory to the innermost.
@@ -251,10 +256,41 @@ casts! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &size::DEF, &stride::DEF, &dim::DEF, &numel::DEF, &element_size::DEF, &storage_offset::DEF, &is_contiguous::DEF,
-    &dim_order::DEF, &item::DEF, &is_nonzero::DEF, &is_complex::DEF, &is_floating_point::DEF, &is_signed::DEF,
-    &is_conj::DEF, &is_neg::DEF, &resolve_conj::DEF, &resolve_neg::DEF, &is_same_size::DEF, &is_set_to::DEF,
-    &get_device::DEF, &is_inference::DEF, &dense_dim::DEF, &sparse_dim::DEF, &type_as::DEF, &chalf::DEF,
-    &float__::DEF, &double__::DEF, &half__::DEF, &bfloat16__::DEF, &int__::DEF, &long__::DEF, &short__::DEF,
-    &char__::DEF, &byte__::DEF, &bool__::DEF, &cfloat__::DEF, &cdouble__::DEF,
+    &size::DEF,
+    &stride::DEF,
+    &dim::DEF,
+    &numel::DEF,
+    &element_size::DEF,
+    &storage_offset::DEF,
+    &is_contiguous::DEF,
+    &dim_order::DEF,
+    &item::DEF,
+    &is_nonzero::DEF,
+    &is_complex::DEF,
+    &is_floating_point::DEF,
+    &is_signed::DEF,
+    &is_conj::DEF,
+    &is_neg::DEF,
+    &resolve_conj::DEF,
+    &resolve_neg::DEF,
+    &is_same_size::DEF,
+    &is_set_to::DEF,
+    &get_device::DEF,
+    &is_inference::DEF,
+    &dense_dim::DEF,
+    &sparse_dim::DEF,
+    &type_as::DEF,
+    &chalf::DEF,
+    &float__::DEF,
+    &double__::DEF,
+    &half__::DEF,
+    &bfloat16__::DEF,
+    &int__::DEF,
+    &long__::DEF,
+    &short__::DEF,
+    &char__::DEF,
+    &byte__::DEF,
+    &bool__::DEF,
+    &cfloat__::DEF,
+    &cdouble__::DEF,
 ];

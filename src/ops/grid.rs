@@ -8,7 +8,13 @@ use crate::shape;
 use crate::tensor::Tensor;
 use std::rc::Rc;
 
-fn grid_sample(x: &Tensor, grid: &Tensor, how: Interpolation, outside: Outside, align_corners: bool) -> Result<Tensor> {
+fn grid_sample(
+    x: &Tensor,
+    grid: &Tensor,
+    how: Interpolation,
+    outside: Outside,
+    align_corners: bool,
+) -> Result<Tensor> {
     let op = "grid_sampler()";
     x.same_device(grid)?;
     x.need_cpu("grid_sampler")?;
@@ -48,7 +54,14 @@ fn grid_sample(x: &Tensor, grid: &Tensor, how: Interpolation, outside: Outside, 
         Runtime,
         "{op}: bicubic interpolation only supports 4D input"
     );
-    need_float(x, if axes == 2 { "grid_sampler_2d_cpu_kernel_impl" } else { "grid_sampler_3d_cpu" })?;
+    need_float(
+        x,
+        if axes == 2 {
+            "grid_sampler_2d_cpu_kernel_impl"
+        } else {
+            "grid_sampler_3d_cpu"
+        },
+    )?;
     crate::check!(
         x.dtype() == grid.dtype(),
         Runtime,
@@ -76,7 +89,11 @@ fn grid_sample(x: &Tensor, grid: &Tensor, how: Interpolation, outside: Outside, 
     .to_dtype(x.dtype())?;
     if autograd::needs_grad(&[x, grid]) {
         let (xs, gs) = (Saved::input(x), Saved::input(grid));
-        let name = if axes == 2 { "GridSampler2DBackward0" } else { "GridSampler3DBackward0" };
+        let name = if axes == 2 {
+            "GridSampler2DBackward0"
+        } else {
+            "GridSampler3DBackward0"
+        };
         record(name, &[x, grid], &[&out], move |g| {
             let (gx, gg) = grid_sample_backward(&g.get(0)?, &xs.get(g)?, &gs.get(g)?, &sampler)?;
             grads([Some(gx), Some(gg)])
@@ -85,7 +102,12 @@ fn grid_sample(x: &Tensor, grid: &Tensor, how: Interpolation, outside: Outside, 
     Ok(out)
 }
 
-fn grid_sample_backward(g: &Tensor, x: &Tensor, grid: &Tensor, sampler: &Rc<Sampler>) -> Result<(Tensor, Tensor)> {
+fn grid_sample_backward(
+    g: &Tensor,
+    x: &Tensor,
+    grid: &Tensor,
+    sampler: &Rc<Sampler>,
+) -> Result<(Tensor, Tensor)> {
     let (gd, xd, pd) = (work(g)?, work(x)?, work(grid)?);
     let (a, b) = crate::dispatch_real!(xd.dtype(), T => {
         let (mut a, mut b) = (vec![T::default(); x.numel()], vec![T::default(); grid.numel()]);
@@ -96,19 +118,33 @@ fn grid_sample_backward(g: &Tensor, x: &Tensor, grid: &Tensor, sampler: &Rc<Samp
     if autograd::needs_grad(&[g, x, grid]) {
         let saved = [Saved::input(g), Saved::input(x), Saved::input(grid)];
         let sampler = sampler.clone();
-        record("GridSamplerBackwardBackward0", &[g, x, grid], &[&a, &b], move |grad| {
-            let inputs = [saved[0].get(grad)?, saved[1].get(grad)?, saved[2].get(grad)?];
-            let [a, b, c] = second_gradients([&grad.get(0)?, &grad.get(1)?], &inputs, &sampler)?;
-            // Picking the nearest pixel has a gradient that does not depend on the image.
-            let b = (sampler.interpolation != Interpolation::Nearest).then_some(b);
-            grads([Some(a), b, Some(c)])
-        });
+        record(
+            "GridSamplerBackwardBackward0",
+            &[g, x, grid],
+            &[&a, &b],
+            move |grad| {
+                let inputs = [
+                    saved[0].get(grad)?,
+                    saved[1].get(grad)?,
+                    saved[2].get(grad)?,
+                ];
+                let [a, b, c] =
+                    second_gradients([&grad.get(0)?, &grad.get(1)?], &inputs, &sampler)?;
+                // Picking the nearest pixel has a gradient that does not depend on the image.
+                let b = (sampler.interpolation != Interpolation::Nearest).then_some(b);
+                grads([Some(a), b, Some(c)])
+            },
+        );
     }
     Ok((a, b))
 }
 
 /// The gradients of `grid_sample_backward` with respect to its three tensors.
-fn second_gradients(second: [&Tensor; 2], inputs: &[Tensor; 3], sampler: &Sampler) -> Result<[Tensor; 3]> {
+fn second_gradients(
+    second: [&Tensor; 2],
+    inputs: &[Tensor; 3],
+    sampler: &Sampler,
+) -> Result<[Tensor; 3]> {
     let [g, x, grid] = inputs;
     let (gd, xd, pd) = (work(g)?, work(x)?, work(grid)?);
     let (si, sg) = (work(second[0])?, work(second[1])?);
@@ -129,7 +165,11 @@ fn second_gradients(second: [&Tensor; 2], inputs: &[Tensor; 3], sampler: &Sample
         ]
     });
     let [a, b, c] = out;
-    let out = [a.to_dtype(g.dtype())?, b.to_dtype(x.dtype())?, c.to_dtype(grid.dtype())?];
+    let out = [
+        a.to_dtype(g.dtype())?,
+        b.to_dtype(x.dtype())?,
+        c.to_dtype(grid.dtype())?,
+    ];
     let read = [second[0], second[1], g, x, grid];
     if autograd::needs_grad(&read) {
         record_not_differentiable("grid_sampler's second derivative", &read, &out.each_ref());
@@ -142,7 +182,10 @@ fn interpolation(code: i64) -> Result<Interpolation> {
         0 => Interpolation::Linear,
         1 => Interpolation::Nearest,
         2 => Interpolation::Cubic,
-        _ => crate::bail!(Runtime, "grid_sampler(): interpolation_mode must be 0, 1 or 2, but got {code}"),
+        _ => crate::bail!(
+            Runtime,
+            "grid_sampler(): interpolation_mode must be 0, 1 or 2, but got {code}"
+        ),
     })
 }
 
@@ -151,11 +194,20 @@ fn outside(code: i64) -> Result<Outside> {
         0 => Outside::Zeros,
         1 => Outside::Border,
         2 => Outside::Reflection,
-        _ => crate::bail!(Runtime, "grid_sampler(): padding_mode must be 0, 1 or 2, but got {code}"),
+        _ => crate::bail!(
+            Runtime,
+            "grid_sampler(): padding_mode must be 0, 1 or 2, but got {code}"
+        ),
     })
 }
 
-fn grid_sample_named(x: &Tensor, grid: &Tensor, mode: &str, padding: &str, align_corners: bool) -> Result<Tensor> {
+fn grid_sample_named(
+    x: &Tensor,
+    grid: &Tensor,
+    mode: &str,
+    padding: &str,
+    align_corners: bool,
+) -> Result<Tensor> {
     let how = match mode {
         "bilinear" => Interpolation::Linear,
         "nearest" => Interpolation::Nearest,
@@ -185,7 +237,9 @@ fn centres(n: usize, align_corners: bool) -> Vec<f64> {
     }
     let last = (n - 1) as f64;
     let shrink = if align_corners { 1.0 } else { last / n as f64 };
-    (0..n).map(|i| (2.0 * i as f64 / last - 1.0) * shrink).collect()
+    (0..n)
+        .map(|i| (2.0 * i as f64 / last - 1.0) * shrink)
+        .collect()
 }
 
 /// The grid of an affine map: base points (x, y, 1) times `theta`.
@@ -214,7 +268,9 @@ fn affine_grid(theta: &Tensor, size: &[i64], align_corners: bool) -> Result<Tens
         theta.sizes()[0],
         axes + 1
     );
-    let grid = base.expand_to(&[n, points, axes + 1])?.matmul(&theta.transpose(1, 2)?)?;
+    let grid = base
+        .expand_to(&[n, points, axes + 1])?
+        .matmul(&theta.transpose(1, 2)?)?;
     let mut out = vec![n];
     out.extend_from_slice(spatial);
     out.push(axes);
@@ -222,7 +278,13 @@ fn affine_grid(theta: &Tensor, size: &[i64], align_corners: bool) -> Result<Tens
 }
 
 fn tuple(size: &[i64]) -> String {
-    format!("({})", size.iter().map(|n| n.to_string()).collect::<Vec<_>>().join(", "))
+    format!(
+        "({})",
+        size.iter()
+            .map(|n| n.to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
 }
 
 fn affine_grid_checked(theta: &Tensor, size: &[i64], align_corners: bool) -> Result<Tensor> {
@@ -306,4 +368,9 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] = &[&grid_sample::DEF, &grid_sampler::DEF, &affine_grid::DEF, &affine_grid_generator::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &grid_sample::DEF,
+    &grid_sampler::DEF,
+    &affine_grid::DEF,
+    &affine_grid_generator::DEF,
+];

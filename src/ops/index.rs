@@ -1,10 +1,10 @@
 //! Advanced indexing: reading and writing at positions that tensors give.
 
 use crate::autograd::{self, Grads, Saved, engine::grads, record};
+use crate::cpu::index::Combine;
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::cpu::index::Combine;
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
@@ -15,7 +15,12 @@ pub type Indices = SmallVec<[(usize, Tensor); 4]>;
 /// Positions of nonzero elements, one int64 row of coordinates per element.
 pub fn nonzero(x: &Tensor) -> Result<Tensor> {
     // The number of results depends on the values, so a device has to be waited for in any case.
-    let mask = autograd::no_grad(|| x.detach().to_dtype(DType::Bool)?.to_device(Device::Cpu)?.contiguous())?;
+    let mask = autograd::no_grad(|| {
+        x.detach()
+            .to_dtype(DType::Bool)?
+            .to_device(Device::Cpu)?
+            .contiguous()
+    })?;
     let flags = mask.as_slice::<bool>()?;
     let count = flags.iter().filter(|&&b| b).count();
     let n = x.ndim();
@@ -124,11 +129,20 @@ fn offsets(axes: &[(usize, isize)]) -> Vec<isize> {
 }
 
 /// The axes that are not indexed: those whose place in the result is before the indices', and those after.
-fn kept_axes(x: &Tensor, indices: &[(usize, Tensor)]) -> (SmallVec<[usize; 6]>, SmallVec<[usize; 6]>) {
+fn kept_axes(
+    x: &Tensor,
+    indices: &[(usize, Tensor)],
+) -> (SmallVec<[usize; 6]>, SmallVec<[usize; 6]>) {
     let indexed: SmallVec<[usize; 4]> = indices.iter().map(|i| i.0).collect();
     let adjacent = indexed.windows(2).all(|w| w[1] == w[0] + 1);
-    let first = if adjacent { indexed.iter().copied().min().unwrap_or(0) } else { 0 };
-    (0..x.ndim()).filter(|d| !indexed.contains(d)).partition(|&d| d < first)
+    let first = if adjacent {
+        indexed.iter().copied().min().unwrap_or(0)
+    } else {
+        0
+    };
+    (0..x.ndim())
+        .filter(|d| !indexed.contains(d))
+        .partition(|&d| d < first)
 }
 
 /// Moves elements between `moved` and the indexed places of a device tensor; returns the sizes of the result, for which
@@ -162,7 +176,11 @@ fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan
     for (d, t) in indices {
         let n = x.sizes()[*d] as i64;
         let stride = x.strides()[*d];
-        crate::check!(n > 0 || count == 0, Index, "index is out of bounds for dimension with size 0");
+        crate::check!(
+            n > 0 || count == 0,
+            Index,
+            "index is out of bounds for dimension with size 0"
+        );
         for (o, &i) in at.iter_mut().zip(t.as_slice::<i64>()?) {
             let in_range = i >= -n && i < n;
             crate::check!(
@@ -180,7 +198,13 @@ fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan
     let block = shape::is_contiguous(&after_sizes, &after_strides);
     let inner = if block { Vec::new() } else { offsets(&after) };
     let run = block.then(|| after_sizes.iter().product::<usize>());
-    Ok(Plan { sizes: out, outer: offsets(&before), at, inner, run })
+    Ok(Plan {
+        sizes: out,
+        outer: offsets(&before),
+        at,
+        inner,
+        run,
+    })
 }
 
 impl Plan {
@@ -222,7 +246,12 @@ fn read(x: &Tensor, indices: &Indices, sizes: &[usize]) -> Result<Tensor> {
 /// The mask of `x[mask]` where it has the sizes of `x`; it needs no coordinates.
 fn full_mask<'a>(x: &Tensor, indices: &'a [(usize, Tensor)]) -> Option<&'a Tensor> {
     match indices {
-        [(0, m)] if m.dtype() == DType::Bool && m.sizes() == x.sizes() && x.device().is_cpu() && m.device().is_cpu() => {
+        [(0, m)]
+            if m.dtype() == DType::Bool
+                && m.sizes() == x.sizes()
+                && x.device().is_cpu()
+                && m.device().is_cpu() =>
+        {
             Some(m)
         }
         _ => None,
@@ -274,14 +303,31 @@ fn values_for(values: &Tensor, sizes: &[usize]) -> Result<Tensor> {
         shape::list(values.sizes()),
         shape::list(sizes)
     );
-    values.detach().reshape_to(&short)?.expand_to(sizes)?.contiguous()
+    values
+        .detach()
+        .reshape_to(&short)?
+        .expand_to(sizes)?
+        .contiguous()
 }
 
-fn put_data(x: &Tensor, indices: &Indices, sizes: &[usize], values: &Tensor, accumulate: bool) -> Result<()> {
+fn put_data(
+    x: &Tensor,
+    indices: &Indices,
+    sizes: &[usize],
+    values: &Tensor,
+    accumulate: bool,
+) -> Result<()> {
     #[cfg(feature = "gpu")]
     if !x.device().is_cpu() {
-        let how = if accumulate { crate::gpu::Move::Add } else { crate::gpu::Move::Scatter };
-        return on_device(how, x, indices, sizes, |sizes| values_for(&values.to_device(x.device())?, sizes)).map(drop);
+        let how = if accumulate {
+            crate::gpu::Move::Add
+        } else {
+            crate::gpu::Move::Scatter
+        };
+        return on_device(how, x, indices, sizes, |sizes| {
+            values_for(&values.to_device(x.device())?, sizes)
+        })
+        .map(drop);
     }
     let plan = plan(x, indices, sizes)?;
     let values = values_for(values, &plan.sizes)?;
@@ -325,7 +371,12 @@ fn check_dtypes(x: &Tensor, values: &Tensor) -> Result<()> {
 }
 
 /// Writes or adds values at positions of a copy of `x`.
-pub fn index_put(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accumulate: bool) -> Result<Tensor> {
+pub fn index_put(
+    x: &Tensor,
+    indices: &[(usize, Tensor)],
+    values: &Tensor,
+    accumulate: bool,
+) -> Result<Tensor> {
     check_dtypes(x, values)?;
     let (indices, sizes) = autograd::no_grad(|| expand(x, indices))?;
     let out = x.clone_data()?;
@@ -333,35 +384,60 @@ pub fn index_put(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accum
     if autograd::needs_grad(&[x, values]) {
         let keep = indices;
         let value_sizes: Sizes = SmallVec::from_slice(values.sizes());
-        record("IndexPutBackward0", &[x, values], &[&out], move |g: &Grads| {
-            let grad = g.get(0)?;
-            let to_x = g.when(0, || {
-                if accumulate {
-                    return Ok(grad.clone());
-                }
-                let zero = Tensor::zeros(&[], grad.dtype(), grad.device())?;
-                index_put(&grad, &keep, &zero, false)
-            })?;
-            let to_values = g.when(1, || {
-                let v = index(&grad, &keep)?;
-                if v.ndim() < value_sizes.len() { v.sum_to(&value_sizes[value_sizes.len() - v.ndim()..])?.reshape_to(&value_sizes) } else { Ok(v) }
-            })?;
-            grads([to_x, to_values])
-        });
+        record(
+            "IndexPutBackward0",
+            &[x, values],
+            &[&out],
+            move |g: &Grads| {
+                let grad = g.get(0)?;
+                let to_x = g.when(0, || {
+                    if accumulate {
+                        return Ok(grad.clone());
+                    }
+                    let zero = Tensor::zeros(&[], grad.dtype(), grad.device())?;
+                    index_put(&grad, &keep, &zero, false)
+                })?;
+                let to_values = g.when(1, || {
+                    let v = index(&grad, &keep)?;
+                    if v.ndim() < value_sizes.len() {
+                        v.sum_to(&value_sizes[value_sizes.len() - v.ndim()..])?
+                            .reshape_to(&value_sizes)
+                    } else {
+                        Ok(v)
+                    }
+                })?;
+                grads([to_x, to_values])
+            },
+        );
     }
     Ok(out)
 }
 
 /// `x[indices] = values`, or `+=`.
-pub fn index_put_(x: &Tensor, indices: &[(usize, Tensor)], values: &Tensor, accumulate: bool) -> Result<Tensor> {
+pub fn index_put_(
+    x: &Tensor,
+    indices: &[(usize, Tensor)],
+    values: &Tensor,
+    accumulate: bool,
+) -> Result<Tensor> {
     let grad = autograd::needs_grad(&[x, values]);
     autograd::inplace::check(x, grad)?;
     // One value for all positions of a mask is cast, like the number it stands for.
-    let fills = matches!(indices, [(_, mask)] if mask.dtype() == DType::Bool) && values.numel() == 1 && !accumulate;
-    let values = if fills { &values.to_dtype(x.dtype())? } else { values };
+    let fills = matches!(indices, [(_, mask)] if mask.dtype() == DType::Bool)
+        && values.numel() == 1
+        && !accumulate;
+    let values = if fills {
+        &values.to_dtype(x.dtype())?
+    } else {
+        values
+    };
     check_dtypes(x, values)?;
     if let (true, Some(mask)) = (fills, full_mask(x, indices)) {
-        let before = if grad { autograd::inplace::original(x)? } else { x.clone() };
+        let before = if grad {
+            autograd::inplace::original(x)?
+        } else {
+            x.clone()
+        };
         let value = values.reshape(&[])?;
         return if grad {
             x.overwrite(&mask.where_(&value, &before)?)
@@ -391,7 +467,11 @@ fn by_axis(x: &Tensor, list: &[Option<Tensor>]) -> Result<Indices> {
             None => axis += 1,
             Some(t) => {
                 out.push((axis, t.clone()));
-                axis += if matches!(t.dtype(), DType::Bool | DType::U8) { t.ndim() } else { 1 };
+                axis += if matches!(t.dtype(), DType::Bool | DType::U8) {
+                    t.ndim()
+                } else {
+                    1
+                };
             }
         }
     }
@@ -420,4 +500,3 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[&index_put_::DEF, &index_put::DEF];
-

@@ -21,14 +21,18 @@ fn copy_runs(dst: *mut u8, src: *const u8, outer: usize, run: usize, step: usize
     if outer == 1 {
         parallel::for_range(run, GRAIN, move |from, to| {
             // SAFETY: the caller's blocks hold `run` bytes; ranges are disjoint.
-            unsafe { std::ptr::copy_nonoverlapping(s.get().add(from), d.get().add(from), to - from) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(s.get().add(from), d.get().add(from), to - from)
+            };
         });
         return;
     }
     parallel::for_range(outer, (GRAIN / run.max(1)).max(1), move |from, to| {
         for i in from..to {
             // SAFETY: `src` holds `outer * run` bytes, `dst` has room for `outer` runs `step` apart.
-            unsafe { std::ptr::copy_nonoverlapping(s.get().add(i * run), d.get().add(i * step), run) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(s.get().add(i * run), d.get().add(i * step), run)
+            };
         }
     });
 }
@@ -58,16 +62,30 @@ fn common_format(tensors: &[Tensor]) -> Option<MemoryFormat> {
         5 => MemoryFormat::ChannelsLast3d,
         _ => return None,
     };
-    tensors.iter().all(|t| !t.is_contiguous() && super::facts::is_in_format(t, format)).then_some(format)
+    tensors
+        .iter()
+        .all(|t| !t.is_contiguous() && super::facts::is_in_format(t, format))
+        .then_some(format)
 }
 
 /// Joins tensors along an axis they have.
 pub fn cat(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
-    crate::check!(!tensors.is_empty(), Value, "torch.cat(): expected a non-empty list of Tensors");
+    crate::check!(
+        !tensors.is_empty(),
+        Value,
+        "torch.cat(): expected a non-empty list of Tensors"
+    );
     for (i, t) in tensors.iter().enumerate() {
-        crate::check!(t.ndim() > 0, Runtime, "zero-dimensional tensor (at position {i}) cannot be concatenated");
+        crate::check!(
+            t.ndim() > 0,
+            Runtime,
+            "zero-dimensional tensor (at position {i}) cannot be concatenated"
+        );
     }
-    let model = tensors.iter().find(|t| !is_nothing(t)).unwrap_or(&tensors[0]);
+    let model = tensors
+        .iter()
+        .find(|t| !is_nothing(t))
+        .unwrap_or(&tensors[0]);
     let d = shape::wrap_dim(dim, model.ndim())?;
     let device = model.device();
     let mut sizes: Sizes = SmallVec::from_slice(model.sizes());
@@ -104,11 +122,22 @@ pub fn cat(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
         },
         None => Tensor::empty(&sizes, dtype, device)?,
     };
-    let lengths: SmallVec<[usize; 8]> =
-        tensors.iter().map(|t| if is_nothing(t) && model.ndim() != 1 { 0 } else { t.sizes()[d] }).collect();
+    let lengths: SmallVec<[usize; 8]> = tensors
+        .iter()
+        .map(|t| {
+            if is_nothing(t) && model.ndim() != 1 {
+                0
+            } else {
+                t.sizes()[d]
+            }
+        })
+        .collect();
     write_parts(&out, tensors, &lengths, d)?;
     if autograd::needs_grad(&tensors.iter().collect::<SmallVec<[&Tensor; 8]>>()) {
-        let skipped: SmallVec<[bool; 8]> = tensors.iter().map(|t| is_nothing(t) && model.ndim() != 1).collect();
+        let skipped: SmallVec<[bool; 8]> = tensors
+            .iter()
+            .map(|t| is_nothing(t) && model.ndim() != 1)
+            .collect();
         record_joined("CatBackward0", tensors, &out, move |g: &Grads| {
             let whole = g.get(0)?;
             let mut start = 0;
@@ -153,7 +182,13 @@ fn write_parts(out: &Tensor, tensors: &[Tensor], lengths: &[usize], d: usize) ->
             continue;
         }
         if direct && t.dtype() == out.dtype() && t.is_contiguous() {
-            copy_runs(out.data_ptr().wrapping_add(start * inner), t.data_ptr(), outer, n * inner, step);
+            copy_runs(
+                out.data_ptr().wrapping_add(start * inner),
+                t.data_ptr(),
+                outer,
+                n * inner,
+                step,
+            );
         } else {
             let part = autograd::no_grad(|| out.narrow(d as i64, start as i64, n as i64))?;
             // A stacked tensor lacks the axis it is joined along.
@@ -170,7 +205,11 @@ fn write_parts(out: &Tensor, tensors: &[Tensor], lengths: &[usize], d: usize) ->
 
 /// Joins tensors of the same sizes along a new axis.
 pub fn stack(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
-    crate::check!(!tensors.is_empty(), Runtime, "stack expects a non-empty TensorList");
+    crate::check!(
+        !tensors.is_empty(),
+        Runtime,
+        "stack expects a non-empty TensorList"
+    );
     let model = &tensors[0];
     let d = shape::wrap_dim(dim, model.ndim() + 1)?;
     for (i, t) in tensors.iter().enumerate() {
@@ -192,7 +231,9 @@ pub fn stack(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
         let n = tensors.len();
         record_joined("StackBackward0", tensors, &out, move |g: &Grads| {
             let whole = g.get(0)?;
-            (0..n).map(|i| g.when(i, || whole.select(d as i64, i as i64))).collect()
+            (0..n)
+                .map(|i| g.when(i, || whole.select(d as i64, i as i64)))
+                .collect()
         });
     }
     Ok(out)
@@ -210,7 +251,9 @@ fn views(
     let out: Vec<Tensor> = parts
         .into_iter()
         // SAFETY: every part lies inside the tensor it was cut from.
-        .map(|(offset, sizes, strides)| unsafe { x.view_parts(offset, sizes, strides, ViewKind::MultiOutput) })
+        .map(|(offset, sizes, strides)| unsafe {
+            x.view_parts(offset, sizes, strides, ViewKind::MultiOutput)
+        })
         .collect();
     if autograd::needs_grad(&[x]) && !out.is_empty() {
         let outs: SmallVec<[&Tensor; 8]> = out.iter().collect();
@@ -230,7 +273,11 @@ fn stretches(x: &Tensor, d: usize, lengths: impl Iterator<Item = usize>) -> Vec<
         .map(|n| {
             let mut sizes: Sizes = SmallVec::from_slice(x.sizes());
             sizes[d] = n;
-            let offset = if n == 0 { x.offset() } else { (x.offset() as isize + x.strides()[d] * start as isize) as usize };
+            let offset = if n == 0 {
+                x.offset()
+            } else {
+                (x.offset() as isize + x.strides()[d] * start as isize) as usize
+            };
             start += n;
             (offset, sizes, SmallVec::from_slice(x.strides()))
         })
@@ -239,9 +286,17 @@ fn stretches(x: &Tensor, d: usize, lengths: impl Iterator<Item = usize>) -> Vec<
 
 /// Splits an axis into stretches of `size`, the last of which may be shorter.
 pub fn split(x: &Tensor, size: i64, dim: i64) -> Result<Vec<Tensor>> {
-    crate::check!(x.ndim() > 0, Runtime, "split expects at least a 1-dimensional tensor");
+    crate::check!(
+        x.ndim() > 0,
+        Runtime,
+        "split expects at least a 1-dimensional tensor"
+    );
     let d = shape::wrap_dim(dim, x.ndim())?;
-    crate::check!(size >= 0, Runtime, "split expects split_size be non-negative, but got split_size={size}");
+    crate::check!(
+        size >= 0,
+        Runtime,
+        "split expects split_size be non-negative, but got split_size={size}"
+    );
     let n = x.sizes()[d];
     crate::check!(
         size > 0 || n == 0,
@@ -249,14 +304,24 @@ pub fn split(x: &Tensor, size: i64, dim: i64) -> Result<Vec<Tensor>> {
         "split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
     );
     let size = size as usize;
-    let count = if size == 0 { 1 } else { n.div_ceil(size).max(1) };
+    let count = if size == 0 {
+        1
+    } else {
+        n.div_ceil(size).max(1)
+    };
     let lengths = (0..count).map(|i| size.min(n - i * size));
-    views(x, stretches(x, d, lengths), "SplitBackward0", move |g| cat(&g, d as i64))
+    views(x, stretches(x, d, lengths), "SplitBackward0", move |g| {
+        cat(&g, d as i64)
+    })
 }
 
 /// Splits an axis into stretches of the given lengths.
 pub fn split_with_sizes(x: &Tensor, lengths: &[i64], dim: i64) -> Result<Vec<Tensor>> {
-    crate::check!(x.ndim() > 0, Runtime, "split_with_sizes expects at least a 1-dimensional tensor");
+    crate::check!(
+        x.ndim() > 0,
+        Runtime,
+        "split_with_sizes expects at least a 1-dimensional tensor"
+    );
     let d = shape::wrap_dim(dim, x.ndim())?;
     crate::check!(
         lengths.iter().all(|&n| n >= 0),
@@ -273,13 +338,26 @@ pub fn split_with_sizes(x: &Tensor, lengths: &[i64], dim: i64) -> Result<Vec<Ten
         x.sizes()[d],
         shape::list(lengths)
     );
-    views(x, stretches(x, d, lengths.iter().map(|&n| n as usize)), "SplitWithSizesBackward0", move |g| cat(&g, d as i64))
+    views(
+        x,
+        stretches(x, d, lengths.iter().map(|&n| n as usize)),
+        "SplitWithSizesBackward0",
+        move |g| cat(&g, d as i64),
+    )
 }
 
 /// Splits an axis into at most `chunks` stretches of one size.
 pub fn chunk(x: &Tensor, chunks: i64, dim: i64) -> Result<Vec<Tensor>> {
-    crate::check!(x.ndim() > 0, Runtime, "chunk expects at least a 1-dimensional tensor");
-    crate::check!(chunks > 0, Runtime, "chunk expects `chunks` to be greater than 0, got: {chunks}");
+    crate::check!(
+        x.ndim() > 0,
+        Runtime,
+        "chunk expects at least a 1-dimensional tensor"
+    );
+    crate::check!(
+        chunks > 0,
+        Runtime,
+        "chunk expects `chunks` to be greater than 0, got: {chunks}"
+    );
     let d = shape::wrap_dim(dim, x.ndim())?;
     let n = x.sizes()[d] as i64;
     let size = n / chunks + (n % chunks != 0) as i64;
@@ -292,12 +370,25 @@ pub fn chunk(x: &Tensor, chunks: i64, dim: i64) -> Result<Vec<Tensor>> {
 
 /// The slices of an axis, which disappears.
 pub fn unbind(x: &Tensor, dim: i64) -> Result<Vec<Tensor>> {
-    crate::check!(x.ndim() > 0, Index, "Dimension specified as {dim} but tensor has no dimensions");
+    crate::check!(
+        x.ndim() > 0,
+        Index,
+        "Dimension specified as {dim} but tensor has no dimensions"
+    );
     let d = shape::wrap_dim(dim, x.ndim())?;
-    let (mut sizes, mut strides): (Sizes, Strides) = (SmallVec::from_slice(x.sizes()), SmallVec::from_slice(x.strides()));
+    let (mut sizes, mut strides): (Sizes, Strides) = (
+        SmallVec::from_slice(x.sizes()),
+        SmallVec::from_slice(x.strides()),
+    );
     let (n, step) = (sizes.remove(d), strides.remove(d));
     let parts = (0..n)
-        .map(|i| ((x.offset() as isize + step * i as isize) as usize, sizes.clone(), strides.clone()))
+        .map(|i| {
+            (
+                (x.offset() as isize + step * i as isize) as usize,
+                sizes.clone(),
+                strides.clone(),
+            )
+        })
         .collect();
     views(x, parts, "UnbindBackward0", move |g| stack(&g, d as i64))
 }
@@ -316,7 +407,11 @@ fn split_at(x: &Tensor, indices: &[i64], dim: i64) -> Result<Vec<Tensor>> {
 
 /// Splits an axis into a number of stretches that differ by at most one.
 fn split_evenly(x: &Tensor, sections: i64, dim: i64) -> Result<Vec<Tensor>> {
-    crate::check!(sections > 0, Runtime, "number of sections must be larger than 0, got {sections}");
+    crate::check!(
+        sections > 0,
+        Runtime,
+        "number of sections must be larger than 0, got {sections}"
+    );
     let d = shape::wrap_dim(dim, x.ndim())?;
     let n = x.sizes()[d] as i64;
     let (size, longer) = (n / sections, n % sections);
@@ -515,7 +610,21 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &cat__::DEF, &stack__::DEF, &split__::DEF, &function::split__::DEF, &split_with_sizes__::DEF, &chunk__::DEF,
-    &unbind__::DEF, &tensor_split::DEF, &hsplit::DEF, &vsplit::DEF, &dsplit::DEF, &unsafe_split::DEF,
-    &unsafe_split_with_sizes::DEF, &unsafe_chunk::DEF, &split_copy::DEF, &split_with_sizes_copy::DEF, &unbind_copy::DEF,
+    &cat__::DEF,
+    &stack__::DEF,
+    &split__::DEF,
+    &function::split__::DEF,
+    &split_with_sizes__::DEF,
+    &chunk__::DEF,
+    &unbind__::DEF,
+    &tensor_split::DEF,
+    &hsplit::DEF,
+    &vsplit::DEF,
+    &dsplit::DEF,
+    &unsafe_split::DEF,
+    &unsafe_split_with_sizes::DEF,
+    &unsafe_chunk::DEF,
+    &split_copy::DEF,
+    &split_with_sizes_copy::DEF,
+    &unbind_copy::DEF,
 ];

@@ -39,11 +39,16 @@ impl Reduction {
         if !a.given(size_average) && !a.given(reduce) {
             return Self::parse(a.str(reduction));
         }
-        Ok(match (a.opt_bool(size_average).unwrap_or(true), a.opt_bool(reduce).unwrap_or(true)) {
-            (true, true) => Reduction::Mean,
-            (false, true) => Reduction::Sum,
-            (_, false) => Reduction::None,
-        })
+        Ok(
+            match (
+                a.opt_bool(size_average).unwrap_or(true),
+                a.opt_bool(reduce).unwrap_or(true),
+            ) {
+                (true, true) => Reduction::Mean,
+                (false, true) => Reduction::Sum,
+                (_, false) => Reduction::None,
+            },
+        )
     }
 
     /// Reduces the losses of the elements.
@@ -66,7 +71,9 @@ impl Reduction {
 
     /// Reduces weighted losses: the mean is over the weights.
     fn apply_weighted(self, loss: Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
-        let Some(w) = weight else { return self.apply(loss) };
+        let Some(w) = weight else {
+            return self.apply(loss);
+        };
         let loss = loss.mul(w)?;
         match self {
             Reduction::Mean => loss.sum_all()?.div(&w.sum_all()?),
@@ -86,9 +93,16 @@ pub fn linked_to(t: &Tensor, input: &Tensor) -> Result<Tensor> {
         return Ok(t.clone());
     }
     let out = t.detach();
-    let (sizes, dtype, device) = (shape::Sizes::from_slice(input.sizes()), input.dtype(), input.device());
+    let (sizes, dtype, device) = (
+        shape::Sizes::from_slice(input.sizes()),
+        input.dtype(),
+        input.device(),
+    );
     autograd::record_stateless("ZeroLinkBackward0", &[t, input], &[&out], move |g| {
-        grads([g.opt(0), g.when(1, || Tensor::zeros(&sizes, dtype, device))?])
+        grads([
+            g.opt(0),
+            g.when(1, || Tensor::zeros(&sizes, dtype, device))?,
+        ])
     });
     Ok(out)
 }
@@ -212,7 +226,11 @@ fn broadcast(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
 /// The weight of a loss of `input` and `target`, checked.
 fn check_weight(x: &Tensor, weight: Option<&Tensor>) -> Result<()> {
     if let Some(w) = weight {
-        crate::check!(w.sizes() == x.sizes(), Value, "Weights and input must have the same size.");
+        crate::check!(
+            w.sizes() == x.sizes(),
+            Value,
+            "Weights and input must have the same size."
+        );
     }
     Ok(())
 }
@@ -223,17 +241,40 @@ fn l1_loss(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, r: Reduction) -
 }
 
 fn smooth_l1_loss(x: &Tensor, target: &Tensor, beta: f64, r: Reduction) -> Result<Tensor> {
-    crate::check!(beta >= 0.0, Runtime, "smooth_l1_loss does not support negative values for beta.");
-    r.apply(if beta == 0.0 { x.sub(target)?.abs()? } else { x.smooth_l1(target, beta)? })
+    crate::check!(
+        beta >= 0.0,
+        Runtime,
+        "smooth_l1_loss does not support negative values for beta."
+    );
+    r.apply(if beta == 0.0 {
+        x.sub(target)?.abs()?
+    } else {
+        x.smooth_l1(target, beta)?
+    })
 }
 
-fn huber_loss(x: &Tensor, target: &Tensor, delta: f64, weight: Option<&Tensor>, r: Reduction) -> Result<Tensor> {
-    crate::check!(delta > 0.0, Runtime, "huber_loss does not support non-positive values for delta.");
+fn huber_loss(
+    x: &Tensor,
+    target: &Tensor,
+    delta: f64,
+    weight: Option<&Tensor>,
+    r: Reduction,
+) -> Result<Tensor> {
+    crate::check!(
+        delta > 0.0,
+        Runtime,
+        "huber_loss does not support non-positive values for delta."
+    );
     check_weight(x, weight)?;
     r.apply_weighted(x.huber(target, delta)?, weight)
 }
 
-fn binary_cross_entropy(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, r: Reduction) -> Result<Tensor> {
+fn binary_cross_entropy(
+    x: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    r: Reduction,
+) -> Result<Tensor> {
     crate::check!(
         x.sizes() == target.sizes(),
         Value,
@@ -251,7 +292,11 @@ fn binary_cross_entropy(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, r:
     );
     let outside = autograd::no_grad(|| {
         let (low, high) = (Tensor::wrapped(0.0)?, Tensor::wrapped(1.0)?);
-        x.detach().ge(&low)?.logical_and(&x.detach().le(&high)?)?.logical_not()?.any()
+        x.detach()
+            .ge(&low)?
+            .logical_and(&x.detach().le(&high)?)?
+            .logical_not()?
+            .any()
     })?;
     crate::check!(
         !outside.item()?.to_bool(),
@@ -295,13 +340,21 @@ pub fn binary_cross_entropy_with_logits(
 
 /// The Kullback-Leibler divergence per element, reduced.
 pub fn kl_div(x: &Tensor, target: &Tensor, log_target: bool, r: Reduction) -> Result<Tensor> {
-    r.apply(if log_target { target.exp()?.mul(&target.sub(x)?)? } else { x.kl(target)? })
+    r.apply(if log_target {
+        target.exp()?.mul(&target.sub(x)?)?
+    } else {
+        x.kl(target)?
+    })
 }
 
 fn kl_div_named(x: &Tensor, target: &Tensor, log_target: bool, reduction: &str) -> Result<Tensor> {
     if reduction == "batchmean" {
         let sum = kl_div(x, target, log_target, Reduction::Sum)?;
-        return if x.ndim() == 0 { Ok(sum) } else { sum.div_scalar(x.sizes()[0] as f64) };
+        return if x.ndim() == 0 {
+            Ok(sum)
+        } else {
+            sum.div_scalar(x.sizes()[0] as f64)
+        };
     }
     kl_div(x, target, log_target, Reduction::parse(reduction)?)
 }
@@ -315,8 +368,16 @@ pub fn poisson_nll_loss(
     r: Reduction,
 ) -> Result<Tensor> {
     let (x, t) = (Term::from(x), Term::from(target));
-    let loss = if log_input { x.exp() - &t * &x } else { &x - &t * (&x + eps).log() };
-    r.apply(if full { (loss + t.stirling()).0? } else { loss.0? })
+    let loss = if log_input {
+        x.exp() - &t * &x
+    } else {
+        &x - &t * (&x + eps).log()
+    };
+    r.apply(if full {
+        (loss + t.stirling()).0?
+    } else {
+        loss.0?
+    })
 }
 
 op! {

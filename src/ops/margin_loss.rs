@@ -25,7 +25,13 @@ fn hinge_embedding_loss(x: &Tensor, target: &Tensor, margin: f64, r: Reduction) 
     r.apply((far + near).0?)
 }
 
-fn margin_ranking_loss(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, r: Reduction) -> Result<Tensor> {
+fn margin_ranking_loss(
+    a: &Tensor,
+    b: &Tensor,
+    target: &Tensor,
+    margin: f64,
+    r: Reduction,
+) -> Result<Tensor> {
     crate::check!(
         a.ndim() == b.ndim() && a.ndim() == target.ndim(),
         Runtime,
@@ -39,7 +45,13 @@ fn margin_ranking_loss(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, r: 
     r.apply(at_least_zero(margin - lead).0?)
 }
 
-fn cosine_embedding_loss(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, r: Reduction) -> Result<Tensor> {
+fn cosine_embedding_loss(
+    a: &Tensor,
+    b: &Tensor,
+    target: &Tensor,
+    margin: f64,
+    r: Reduction,
+) -> Result<Tensor> {
     crate::check!(
         target.ndim() <= 1,
         Runtime,
@@ -56,7 +68,8 @@ fn cosine_embedding_loss(a: &Tensor, b: &Tensor, target: &Tensor, margin: f64, r
     );
     // Keeps the cosine of a zero vector defined.
     let tiny = 1e-12;
-    let dot = |a: &Tensor, b: &Tensor| Term::from(a.mul(b)).map(|t| t.sum_with(&[ndim - 1], false, None));
+    let dot =
+        |a: &Tensor, b: &Tensor| Term::from(a.mul(b)).map(|t| t.sum_with(&[ndim - 1], false, None));
     let lengths = (dot(a, a) + tiny) * (dot(b, b) + tiny);
     let cosine = dot(a, b) / lengths.map(|t| t.sqrt());
     let apart = at_least_zero(&cosine - margin);
@@ -78,7 +91,11 @@ fn triplet_margin_loss(
         positive.ndim(),
         negative.ndim()
     );
-    crate::check!(margin > 0.0, Value, "margin must be greater than 0, got {margin}");
+    crate::check!(
+        margin > 0.0,
+        Value,
+        "margin must be greater than 0, got {margin}"
+    );
     let near = pairwise_distance(anchor, positive, p, eps, false)?;
     let mut far = pairwise_distance(anchor, negative, p, eps, false)?;
     if swap {
@@ -94,14 +111,23 @@ fn soft_margin_loss(x: &Tensor, target: &Tensor, r: Reduction) -> Result<Tensor>
     r.apply(x.mul(target)?.softplus_of_negative()?)
 }
 
-fn multilabel_soft_margin_loss(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, r: Reduction) -> Result<Tensor> {
+fn multilabel_soft_margin_loss(
+    x: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    r: Reduction,
+) -> Result<Tensor> {
     let (s, t) = (Term::from(x), Term::from(target));
     let mut loss = &t * s.softplus_of_negative() + (1.0 - &t) * (-&s).softplus_of_negative();
     if let Some(w) = weight {
         loss = loss * Term::from(w);
     }
     let loss = loss.0?;
-    let dims: &[usize] = if loss.ndim() == 0 { &[] } else { &[loss.ndim() - 1] };
+    let dims: &[usize] = if loss.ndim() == 0 {
+        &[]
+    } else {
+        &[loss.ndim() - 1]
+    };
     r.apply(loss.mean_dims(dims, false)?)
 }
 
@@ -118,7 +144,14 @@ fn as_matrix(x: &Tensor) -> Result<(Tensor, bool)> {
         "Expected non-empty vector or matrix with optional 0-dim batch size, but got: {}",
         shape::list(x.sizes())
     );
-    Ok((if x.ndim() < 2 { x.reshape(&[1, -1])? } else { x.clone() }, x.ndim() == 2))
+    Ok((
+        if x.ndim() < 2 {
+            x.reshape(&[1, -1])?
+        } else {
+            x.clone()
+        },
+        x.ndim() == 2,
+    ))
 }
 
 fn need_targets(target: &Tensor) -> Result<()> {
@@ -159,7 +192,11 @@ fn multi_margin_loss(
     );
     need_targets(target)?;
     let classes = target.to_vec::<i64>()?;
-    crate::check!(classes.iter().all(|&t| t >= 0 && (t as usize) < c), Runtime, "target out of range");
+    crate::check!(
+        classes.iter().all(|&t| t >= 0 && (t as usize) < c),
+        Runtime,
+        "target out of range"
+    );
     if let Some(w) = weight {
         crate::check!(
             w.ndim() <= 1 && w.numel() == c,
@@ -171,14 +208,19 @@ fn multi_margin_loss(
     let rows: Vec<i64> = (0..n as i64).collect();
     let own = elements(&scores, &rows, &classes, &[n, 1])?;
     let mut others = vec![true; n * c];
-    rows.iter().zip(&classes).for_each(|(&r, &t)| others[r as usize * c + t as usize] = false);
+    rows.iter()
+        .zip(&classes)
+        .for_each(|(&r, &t)| others[r as usize * c + t as usize] = false);
     let mask = Term::from(Tensor::from_slice_shaped(&others, &[n, c])?);
     let mut loss = at_least_zero(margin - Term::from(own) + Term::from(&scores)).masked(&mask);
     if p == 2 {
         loss = &loss * &loss;
     }
     if let Some(w) = weight {
-        let factors = index::index(&w.reshape(&[-1])?, &[(0, Tensor::from_slice_shaped(&classes, &[n, 1])?)])?;
+        let factors = index::index(
+            &w.reshape(&[-1])?,
+            &[(0, Tensor::from_slice_shaped(&classes, &[n, 1])?)],
+        )?;
         loss = loss * Term::from(factors);
     }
     let loss = loss.map(|t| t.mean_dims(&[1], false)).0?;
@@ -188,7 +230,8 @@ fn multi_margin_loss(
 fn multilabel_margin_loss(x: &Tensor, target: &Tensor, r: Reduction) -> Result<Tensor> {
     let (scores, batched) = as_matrix(x)?;
     crate::check!(
-        target.sizes() == x.sizes() || (x.ndim() <= 1 && target.ndim() <= 1 && target.numel() == x.numel()),
+        target.sizes() == x.sizes()
+            || (x.ndim() <= 1 && target.ndim() <= 1 && target.numel() == x.numel()),
         Runtime,
         "inconsistent target size: {} for input of size: {}",
         shape::list(target.sizes()),
@@ -221,15 +264,22 @@ fn multilabel_margin_loss(x: &Tensor, target: &Tensor, r: Reduction) -> Result<T
     let own = elements(&scores, &rows, &columns, &[n, c])?.unsqueeze(2)?;
     let pairs = Tensor::from_slice_shaped(&counts, &[n, c, 1])?
         .logical_and(&Tensor::from_slice_shaped(&free, &[n, 1, c])?)?;
-    let loss = at_least_zero(1.0 - Term::from(own) + Term::from(scores.unsqueeze(1)?)).masked(&Term::from(pairs));
-    let loss = loss.map(|t| t.sum_dims(&[1, 2], false)?.div_scalar(c as f64)).0?;
+    let loss = at_least_zero(1.0 - Term::from(own) + Term::from(scores.unsqueeze(1)?))
+        .masked(&Term::from(pairs));
+    let loss = loss
+        .map(|t| t.sum_dims(&[1, 2], false)?.div_scalar(c as f64))
+        .0?;
     r.apply(if batched { loss } else { loss.reshape(&[])? })
 }
 
 /// The variances of a Gaussian loss in the shape of the input or one per vector.
 fn variances(x: &Tensor, var: &Tensor) -> Result<Tensor> {
     let negative = autograd::no_grad(|| var.detach().lt(&Tensor::wrapped(0.0)?)?.any())?;
-    crate::check!(!negative.item()?.to_bool(), Value, "var has negative entry/entries");
+    crate::check!(
+        !negative.item()?.to_bool(),
+        Value,
+        "var has negative entry/entries"
+    );
     let (sizes, have) = (x.sizes(), var.sizes());
     if have == sizes {
         return Ok(var.clone());
@@ -246,9 +296,20 @@ fn variances(x: &Tensor, var: &Tensor) -> Result<Tensor> {
     Ok(var.clone())
 }
 
-fn gaussian_nll_loss(x: &Tensor, target: &Tensor, var: &Tensor, full: bool, eps: f64, reduction: &str) -> Result<Tensor> {
+fn gaussian_nll_loss(
+    x: &Tensor,
+    target: &Tensor,
+    var: &Tensor,
+    full: bool,
+    eps: f64,
+    reduction: &str,
+) -> Result<Tensor> {
     let var = variances(x, var)?;
-    crate::check!(matches!(reduction, "none" | "mean" | "sum"), Value, "{reduction} is not valid");
+    crate::check!(
+        matches!(reduction, "none" | "mean" | "sum"),
+        Value,
+        "{reduction} is not valid"
+    );
     // The limit has no gradient of its own: below it the slope is that at the limit.
     let lift = autograd::no_grad(|| {
         let v = var.detach();

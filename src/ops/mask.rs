@@ -23,7 +23,11 @@ fn broadcast_pair(x: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor, Sizes)> 
 /// The elements where the mask is true, as a vector.
 pub fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     x.need_cpu("masked_select")?;
-    crate::check!(mask.dtype() == DType::Bool, Runtime, "masked_select: expected BoolTensor for mask");
+    crate::check!(
+        mask.dtype() == DType::Bool,
+        Runtime,
+        "masked_select: expected BoolTensor for mask"
+    );
     let (data, flags, sizes) = broadcast_pair(x, mask)?;
     let flags = flags.as_slice::<bool>()?;
     let count = flags.iter().filter(|&&f| f).count();
@@ -43,7 +47,11 @@ pub fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
         let saved = Saved::input(mask);
         record("MaskedSelectBackward0", &[x], &[&out], move |g: &Grads| {
             let (g0, mask) = (g.get(0)?, saved.get(g)?);
-            grads([Some(masked_scatter(&Tensor::zeros(&sizes, g0.dtype(), g0.device())?, &mask, &g0)?)])
+            grads([Some(masked_scatter(
+                &Tensor::zeros(&sizes, g0.dtype(), g0.device())?,
+                &mask,
+                &g0,
+            )?)])
         });
     }
     Ok(out)
@@ -68,7 +76,11 @@ pub fn masked_scatter(x: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tens
     let (data, flags, _) = broadcast_pair(x, mask)?;
     let flags = flags.as_slice::<bool>()?;
     let count = flags.iter().filter(|&&f| f).count();
-    crate::check!(source.numel() >= count, Runtime, "Number of elements of source < number of ones in mask");
+    crate::check!(
+        source.numel() >= count,
+        Runtime,
+        "Number of elements of source < number of ones in mask"
+    );
     let out = data.clone_data()?;
     let values = autograd::no_grad(|| source.detach().contiguous())?;
     crate::dispatch_size!(x.dtype(), T => {
@@ -85,29 +97,44 @@ pub fn masked_scatter(x: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tens
     if autograd::needs_grad(&[x, source]) {
         let saved = Saved::input(mask);
         let from: Sizes = SmallVec::from_slice(source.sizes());
-        record("MaskedScatterBackward0", &[x, source], &[&out], move |g: &Grads| {
-            let (g0, mask) = (g.get(0)?, saved.get(g)?);
-            let to_x = g.when(0, || zeroed(&g0, &mask))?;
-            let to_source = g.when(1, || {
-                let n: usize = from.iter().product();
-                let part = masked_select(&g0, &mask)?;
-                super::view::slice_backward(&part, &[n], 0, 0, 1)?.reshape_to(&from)
-            })?;
-            grads([to_x, to_source])
-        });
+        record(
+            "MaskedScatterBackward0",
+            &[x, source],
+            &[&out],
+            move |g: &Grads| {
+                let (g0, mask) = (g.get(0)?, saved.get(g)?);
+                let to_x = g.when(0, || zeroed(&g0, &mask))?;
+                let to_source = g.when(1, || {
+                    let n: usize = from.iter().product();
+                    let part = masked_select(&g0, &mask)?;
+                    super::view::slice_backward(&part, &[n], 0, 0, 1)?.reshape_to(&from)
+                })?;
+                grads([to_x, to_source])
+            },
+        );
     }
     Ok(out)
 }
 
 /// One vector of coordinates per axis; a 0-d tensor counts as one axis.
 pub fn nonzero_tuple(x: &Tensor) -> Result<Vec<Tensor>> {
-    let at = autograd::no_grad(|| if x.ndim() == 0 { nonzero(&x.detach().reshape(&[1])?) } else { nonzero(x) })?;
+    let at = autograd::no_grad(|| {
+        if x.ndim() == 0 {
+            nonzero(&x.detach().reshape(&[1])?)
+        } else {
+            nonzero(x)
+        }
+    })?;
     (0..at.sizes()[1]).map(|k| at.select(1, k as i64)).collect()
 }
 
 /// The first `size` rows of `nonzero`, filled up with `fill`.
 fn nonzero_static(x: &Tensor, size: i64, fill: i64) -> Result<Tensor> {
-    crate::check!(size >= 0, Runtime, "nonzero_static: 'size' must be an non-negative integer");
+    crate::check!(
+        size >= 0,
+        Runtime,
+        "nonzero_static: 'size' must be an non-negative integer"
+    );
     let at = nonzero(x)?;
     let (rows, n) = (size as usize, x.ndim());
     let mut out = at.to_vec::<i64>()?;
@@ -150,7 +177,10 @@ fn isin(elements: &Tensor, tests: &Tensor, invert: bool) -> Result<Tensor> {
 
 fn isin_keys<T: Copy>(elements: &[T], tests: &[T], key: impl Fn(T) -> Option<u64>) -> Vec<bool> {
     let set: std::collections::HashSet<u64> = tests.iter().filter_map(|&t| key(t)).collect();
-    elements.iter().map(|&e| key(e).is_some_and(|k| set.contains(&k))).collect()
+    elements
+        .iter()
+        .map(|&e| key(e).is_some_and(|k| set.contains(&k)))
+        .collect()
 }
 
 /// int64 vectors with a one at each class.
@@ -163,7 +193,11 @@ fn one_hot(x: &Tensor, classes: i64) -> Result<Tensor> {
     let at = x.to_vec::<i64>()?;
     let top = at.iter().copied().max();
     if at.is_empty() {
-        crate::check!(classes != -1, Runtime, "Can not infer total number of classes from empty tensor.");
+        crate::check!(
+            classes != -1,
+            Runtime,
+            "Can not infer total number of classes from empty tensor."
+        );
     }
     if let Some(&low) = at.iter().min() {
         crate::check!(low >= 0, Runtime, "Class values must be non-negative.");
@@ -171,7 +205,11 @@ fn one_hot(x: &Tensor, classes: i64) -> Result<Tensor> {
     let n = match (classes, top) {
         (-1, Some(top)) => top + 1,
         (n, top) => {
-            crate::check!(top.is_none_or(|t| t < n), Runtime, "Class values must be smaller than num_classes.");
+            crate::check!(
+                top.is_none_or(|t| t < n),
+                Runtime,
+                "Class values must be smaller than num_classes."
+            );
             crate::check!(n >= 0, Runtime, "num_classes must be non-negative.");
             n
         }
@@ -251,6 +289,11 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &masked_select::DEF, &masked_scatter::DEF, &nonzero__::DEF, &argwhere::DEF, &nonzero_static::DEF, &isin::DEF,
+    &masked_select::DEF,
+    &masked_scatter::DEF,
+    &nonzero__::DEF,
+    &argwhere::DEF,
+    &nonzero_static::DEF,
+    &isin::DEF,
     &one_hot::DEF,
 ];

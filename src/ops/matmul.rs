@@ -15,18 +15,56 @@ macro_rules! dispatch_product {
     ($what:expr, $dtype:expr, $T:ident => $body:expr) => {{
         use $crate::dtype::DType as D;
         match $dtype {
-            D::U8 => { type $T = u8; $body }
-            D::I8 => { type $T = i8; $body }
-            D::I16 => { type $T = i16; $body }
-            D::I32 => { type $T = i32; $body }
-            D::I64 => { type $T = i64; $body }
-            D::F16 => { type $T = half::f16; $body }
-            D::BF16 => { type $T = half::bf16; $body }
-            D::F32 => { type $T = f32; $body }
-            D::F64 => { type $T = f64; $body }
-            D::C64 => { type $T = num_complex::Complex<f32>; $body }
-            D::C128 => { type $T = num_complex::Complex<f64>; $body }
-            d => $crate::bail!(NotImplemented, "\"{}\" not implemented for '{}'", $what, d.scalar_name()),
+            D::U8 => {
+                type $T = u8;
+                $body
+            }
+            D::I8 => {
+                type $T = i8;
+                $body
+            }
+            D::I16 => {
+                type $T = i16;
+                $body
+            }
+            D::I32 => {
+                type $T = i32;
+                $body
+            }
+            D::I64 => {
+                type $T = i64;
+                $body
+            }
+            D::F16 => {
+                type $T = half::f16;
+                $body
+            }
+            D::BF16 => {
+                type $T = half::bf16;
+                $body
+            }
+            D::F32 => {
+                type $T = f32;
+                $body
+            }
+            D::F64 => {
+                type $T = f64;
+                $body
+            }
+            D::C64 => {
+                type $T = num_complex::Complex<f32>;
+                $body
+            }
+            D::C128 => {
+                type $T = num_complex::Complex<f64>;
+                $body
+            }
+            d => $crate::bail!(
+                NotImplemented,
+                "\"{}\" not implemented for '{}'",
+                $what,
+                d.scalar_name()
+            ),
         }
     }};
 }
@@ -47,18 +85,37 @@ impl<'a> Mat<'a> {
     fn of(t: &'a Tensor) -> Mat<'a> {
         let n = t.ndim() - 2;
         let (z, s) = (t.sizes(), t.strides());
-        Mat { t, rows: z[n], cols: z[n + 1], steps: (s[n], s[n + 1]), batch: &z[..n], batch_strides: &s[..n] }
+        Mat {
+            t,
+            rows: z[n],
+            cols: z[n + 1],
+            steps: (s[n], s[n + 1]),
+            batch: &z[..n],
+            batch_strides: &s[..n],
+        }
     }
 
     /// The last axis as a column, all before it as batch.
     fn column(t: &'a Tensor) -> Mat<'a> {
         let n = t.ndim() - 1;
         let (z, s) = (t.sizes(), t.strides());
-        Mat { t, rows: z[n], cols: 1, steps: (s[n], 1), batch: &z[..n], batch_strides: &s[..n] }
+        Mat {
+            t,
+            rows: z[n],
+            cols: 1,
+            steps: (s[n], 1),
+            batch: &z[..n],
+            batch_strides: &s[..n],
+        }
     }
 
     fn transposed(self) -> Mat<'a> {
-        Mat { rows: self.cols, cols: self.rows, steps: (self.steps.1, self.steps.0), ..self }
+        Mat {
+            rows: self.cols,
+            cols: self.rows,
+            steps: (self.steps.1, self.steps.0),
+            ..self
+        }
     }
 
     /// All axes before the last as rows, where one step leads through them.
@@ -75,7 +132,14 @@ impl<'a> Mat<'a> {
         } else {
             shape::view_strides(&t.sizes()[..n], &t.strides()[..n], &[rows])?[0]
         };
-        Some(Mat { t, rows, cols: k, steps: (step, t.strides()[n]), batch: &[], batch_strides: &[] })
+        Some(Mat {
+            t,
+            rows,
+            cols: k,
+            steps: (step, t.strides()[n]),
+            batch: &[],
+            batch_strides: &[],
+        })
     }
 
     /// The same elements as a tensor, for devices that read tensors.
@@ -94,7 +158,13 @@ impl<'a> Mat<'a> {
     fn strides_in(&self, batch: &[usize]) -> Strides {
         let lead = batch.len() - self.batch.len();
         (0..batch.len())
-            .map(|d| if d < lead || self.batch[d - lead] == 1 { 0 } else { self.batch_strides[d - lead] })
+            .map(|d| {
+                if d < lead || self.batch[d - lead] == 1 {
+                    0
+                } else {
+                    self.batch_strides[d - lead]
+                }
+            })
             .collect()
     }
 }
@@ -115,8 +185,20 @@ fn multiply(
         let mut sizes: Sizes = SmallVec::from_slice(batch);
         sizes.extend([a.rows, b.cols]);
         let to = out.detach().reshape_to(&sizes)?;
-        let added = if beta.to_f64() == 0.0 { None } else { Some(out.clone_data()?.reshape_to(&sizes)?) };
-        return crate::gpu::matmul(what, &to, &a.tensor(), &b.tensor(), added.as_ref(), alpha, beta);
+        let added = if beta.to_f64() == 0.0 {
+            None
+        } else {
+            Some(out.clone_data()?.reshape_to(&sizes)?)
+        };
+        return crate::gpu::matmul(
+            what,
+            &to,
+            &a.tensor(),
+            &b.tensor(),
+            added.as_ref(),
+            alpha,
+            beta,
+        );
     }
     let (m, n, k) = (a.rows, b.cols, a.cols);
     dispatch_product!(what, out.dtype(), T => {
@@ -231,17 +313,29 @@ fn column_major(t: &Tensor) -> bool {
 /// `g @ b^H`, the gradient of the left factor, laid out as the factor was.
 fn grad_left(g: &Tensor, b: &Tensor, like_columns: bool) -> Result<Tensor> {
     let b = b.conj()?;
-    if like_columns { b.mm(&g.t()?)?.t() } else { g.mm(&b.t()?) }
+    if like_columns {
+        b.mm(&g.t()?)?.t()
+    } else {
+        g.mm(&b.t()?)
+    }
 }
 
 /// `a^H @ g`, the gradient of the right factor.
 fn grad_right(g: &Tensor, a: &Tensor, like_columns: bool) -> Result<Tensor> {
     let a = a.conj()?;
-    if like_columns { g.t()?.mm(&a)?.t() } else { a.t()?.mm(g) }
+    if like_columns {
+        g.t()?.mm(&a)?.t()
+    } else {
+        a.t()?.mm(g)
+    }
 }
 
 fn scaled(t: Tensor, x: Scalar) -> Result<Tensor> {
-    if x.to_complex() == ONE.to_complex() { Ok(t) } else { t.mul_scalar(x.conj()) }
+    if x.to_complex() == ONE.to_complex() {
+        Ok(t)
+    } else {
+        t.mul_scalar(x.conj())
+    }
 }
 
 /// `input` laid out as the start of a sum: a copy of it broadcast to `sizes`, nothing where `beta` is zero.
@@ -356,8 +450,18 @@ impl Tensor {
 
     /// All products of an element of each of two vectors.
     pub fn outer(&self, other: &Tensor) -> Result<Tensor> {
-        crate::check!(self.ndim() == 1, Runtime, "outer: Expected 1-D argument self, but got {}-D", self.ndim());
-        crate::check!(other.ndim() == 1, Runtime, "outer: Expected 1-D argument vec2, but got {}-D", other.ndim());
+        crate::check!(
+            self.ndim() == 1,
+            Runtime,
+            "outer: Expected 1-D argument self, but got {}-D",
+            self.ndim()
+        );
+        crate::check!(
+            other.ndim() == 1,
+            Runtime,
+            "outer: Expected 1-D argument vec2, but got {}-D",
+            other.ndim()
+        );
         self.unsqueeze(1)?.mul(other)
     }
 
@@ -393,9 +497,25 @@ impl Tensor {
     }
 
     /// `beta * self + alpha * mat1 @ mat2`.
-    pub fn addmm(&self, mat1: &Tensor, mat2: &Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
-        crate::check!(mat1.ndim() == 2, Runtime, "mat1 must be a matrix, got {}-D tensor", mat1.ndim());
-        crate::check!(mat2.ndim() == 2, Runtime, "mat2 must be a matrix, got {}-D tensor", mat2.ndim());
+    pub fn addmm(
+        &self,
+        mat1: &Tensor,
+        mat2: &Tensor,
+        beta: Scalar,
+        alpha: Scalar,
+    ) -> Result<Tensor> {
+        crate::check!(
+            mat1.ndim() == 2,
+            Runtime,
+            "mat1 must be a matrix, got {}-D tensor",
+            mat1.ndim()
+        );
+        crate::check!(
+            mat2.ndim() == 2,
+            Runtime,
+            "mat2 must be a matrix, got {}-D tensor",
+            mat2.ndim()
+        );
         let (a, b) = (Mat::of(mat1), Mat::of(mat2));
         check_inner(&a, &b)?;
         check_added(self, mat1, mat2)?;
@@ -410,8 +530,12 @@ impl Tensor {
                 let grad = g.get(0)?;
                 grads([
                     g.when(0, || scaled(grad.clone(), beta))?,
-                    g.when(1, || scaled(grad_left(&grad, &b.get(g)?, columns.0)?, alpha))?,
-                    g.when(2, || scaled(grad_right(&grad, &a.get(g)?, columns.1)?, alpha))?,
+                    g.when(1, || {
+                        scaled(grad_left(&grad, &b.get(g)?, columns.0)?, alpha)
+                    })?,
+                    g.when(2, || {
+                        scaled(grad_right(&grad, &a.get(g)?, columns.1)?, alpha)
+                    })?,
                 ])
             });
         }
@@ -420,7 +544,14 @@ impl Tensor {
 
     /// `beta * self + alpha * mat @ vec`.
     pub fn addmv(&self, mat: &Tensor, vec: &Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
-        crate::check!(self.ndim() <= 1, Runtime, "vector + matrix @ vector expected, got {}, {}, {}", self.ndim(), mat.ndim(), vec.ndim());
+        crate::check!(
+            self.ndim() <= 1,
+            Runtime,
+            "vector + matrix @ vector expected, got {}, {}, {}",
+            self.ndim(),
+            mat.ndim(),
+            vec.ndim()
+        );
         check_mv(self.ndim(), mat, vec)?;
         let (a, x) = (Mat::of(mat), Mat::column(vec));
         crate::check!(
@@ -459,7 +590,13 @@ impl Tensor {
     }
 
     /// `beta * self + alpha * batch1 @ batch2` for every matrix of the batches.
-    pub fn baddbmm(&self, batch1: &Tensor, batch2: &Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
+    pub fn baddbmm(
+        &self,
+        batch1: &Tensor,
+        batch2: &Tensor,
+        beta: Scalar,
+        alpha: Scalar,
+    ) -> Result<Tensor> {
         crate::check!(batch1.ndim() == 3, Runtime, "batch1 must be a 3D tensor");
         crate::check!(batch2.ndim() == 3, Runtime, "batch2 must be a 3D tensor");
         crate::check!(
@@ -475,20 +612,35 @@ impl Tensor {
         let out = batched(batch1, batch2, Some(self), alpha, beta)?;
         if autograd::needs_grad(&[self, batch1, batch2]) {
             let (a, b) = (Saved::input(batch1), Saved::input(batch2));
-            record("BaddbmmBackward0", &[self, batch1, batch2], &[&out], move |g| {
-                let grad = g.get(0)?;
-                grads([
-                    g.when(0, || scaled(grad.clone(), beta))?,
-                    g.when(1, || scaled(grad.bmm(&b.get(g)?.transpose(1, 2)?.conj()?)?, alpha))?,
-                    g.when(2, || scaled(a.get(g)?.transpose(1, 2)?.conj()?.bmm(&grad)?, alpha))?,
-                ])
-            });
+            record(
+                "BaddbmmBackward0",
+                &[self, batch1, batch2],
+                &[&out],
+                move |g| {
+                    let grad = g.get(0)?;
+                    grads([
+                        g.when(0, || scaled(grad.clone(), beta))?,
+                        g.when(1, || {
+                            scaled(grad.bmm(&b.get(g)?.transpose(1, 2)?.conj()?)?, alpha)
+                        })?,
+                        g.when(2, || {
+                            scaled(a.get(g)?.transpose(1, 2)?.conj()?.bmm(&grad)?, alpha)
+                        })?,
+                    ])
+                },
+            );
         }
         Ok(out)
     }
 
     /// `beta * self + alpha * sum of batch1 @ batch2` over the batch.
-    pub fn addbmm(&self, batch1: &Tensor, batch2: &Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
+    pub fn addbmm(
+        &self,
+        batch1: &Tensor,
+        batch2: &Tensor,
+        beta: Scalar,
+        alpha: Scalar,
+    ) -> Result<Tensor> {
         crate::check!(batch1.ndim() == 3, Runtime, "batch1 must be a 3D tensor");
         crate::check!(batch2.ndim() == 3, Runtime, "batch2 must be a 3D tensor");
         let (a, b) = (batch1.sizes(), batch2.sizes());
@@ -516,12 +668,24 @@ impl Tensor {
     }
 
     /// `beta * self + alpha * outer(vec1, vec2)`.
-    pub fn addr(&self, vec1: &Tensor, vec2: &Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
+    pub fn addr(
+        &self,
+        vec1: &Tensor,
+        vec2: &Tensor,
+        beta: Scalar,
+        alpha: Scalar,
+    ) -> Result<Tensor> {
         for (name, v) in [("vec1", vec1), ("vec2", vec2)] {
-            crate::check!(v.ndim() == 1, Runtime, "addr: Expected 1-D argument {name}, but got {}-D", v.ndim());
+            crate::check!(
+                v.ndim() == 1,
+                Runtime,
+                "addr: Expected 1-D argument {name}, but got {}-D",
+                v.ndim()
+            );
         }
         let sizes = [vec1.numel(), vec2.numel()];
-        let integral = self.dtype().is_integral() && vec1.dtype().is_integral() && vec2.dtype().is_integral();
+        let integral =
+            self.dtype().is_integral() && vec1.dtype().is_integral() && vec2.dtype().is_integral();
         for (name, x) in [("beta", beta), ("alpha", alpha)] {
             crate::check!(
                 !integral || x.is_integral(),
@@ -529,7 +693,13 @@ impl Tensor {
                 "For integral input tensors, argument {name} must not be a floating point number."
             );
         }
-        let factor = |x: Scalar| if self.dtype() == DType::Bool { Scalar::Bool(x.to_bool()) } else { x };
+        let factor = |x: Scalar| {
+            if self.dtype() == DType::Bool {
+                Scalar::Bool(x.to_bool())
+            } else {
+                x
+            }
+        };
         let product = vec1.unsqueeze(1)?.mul(vec2)?;
         let input = self.expand_to(&sizes)?;
         if beta.to_complex() == ZERO.to_complex() {
@@ -543,8 +713,15 @@ impl Tensor {
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let plain_bias = bias.is_none_or(|b| b.ndim() == 1);
         if weight.ndim() != 2 || self.ndim() == 0 || !plain_bias {
-            let Some(bias) = bias else { return self.matmul(&weight.t()?) };
-            crate::check!(weight.ndim() == 2, Runtime, "mat2 must be a matrix, got {}-D tensor", weight.ndim());
+            let Some(bias) = bias else {
+                return self.matmul(&weight.t()?);
+            };
+            crate::check!(
+                weight.ndim() == 2,
+                Runtime,
+                "mat2 must be a matrix, got {}-D tensor",
+                weight.ndim()
+            );
             return if self.ndim() == 2 {
                 bias.addmm(self, &weight.t()?, ONE, ONE)
             } else {
@@ -556,7 +733,9 @@ impl Tensor {
             Some(a) => (self, a),
             None => {
                 made = self.contiguous()?;
-                let Some(a) = Mat::folded(&made) else { return made.matmul(&weight.t()?) };
+                let Some(a) = Mat::folded(&made) else {
+                    return made.matmul(&weight.t()?);
+                };
                 (&made, a)
             }
         };
@@ -583,9 +762,15 @@ impl Tensor {
         if autograd::needs_grad(&[bias.unwrap_or(absent), x, weight]) {
             let (rows, k, n) = (a.rows as i64, a.cols as i64, b.cols as i64);
             let (xs, ws) = (Saved::input(x), Saved::input(weight));
-            let backward = move |g: &autograd::Grads, first: usize| -> Result<(Option<Tensor>, Option<Tensor>, Tensor)> {
+            let backward = move |g: &autograd::Grads,
+                                 first: usize|
+                  -> Result<(Option<Tensor>, Option<Tensor>, Tensor)> {
                 let grad = g.get(0)?;
-                let flat = if grad.ndim() == 2 { grad.clone() } else { grad.reshape(&[rows, n])? };
+                let flat = if grad.ndim() == 2 {
+                    grad.clone()
+                } else {
+                    grad.reshape(&[rows, n])?
+                };
                 let to_x = g.when(first, || {
                     let w = ws.get(g)?.conj()?;
                     let flat = flat.mm(&w)?;
@@ -596,14 +781,22 @@ impl Tensor {
                 })?;
                 let to_weight = g.when(first + 1, || {
                     let x = xs.get(g)?.conj()?;
-                    let x = if x.ndim() == 2 { x } else { x.reshape(&[rows, k])? };
+                    let x = if x.ndim() == 2 {
+                        x
+                    } else {
+                        x.reshape(&[rows, k])?
+                    };
                     flat.t()?.mm(&x)
                 })?;
                 Ok((to_x, to_weight, flat))
             };
             match bias {
                 Some(bias) => {
-                    let name = if x.ndim() == 2 { "AddmmBackward0" } else { "ViewBackward0" };
+                    let name = if x.ndim() == 2 {
+                        "AddmmBackward0"
+                    } else {
+                        "ViewBackward0"
+                    };
                     record(name, &[bias, x, weight], &[&out], move |g| {
                         let (to_x, to_weight, flat) = backward(g, 1)?;
                         grads([g.when(0, || flat.sum_dims(&[0], false))?, to_x, to_weight])
@@ -627,7 +820,11 @@ impl Tensor {
 }
 
 fn scaled_by(t: &Tensor, x: Scalar) -> Result<Tensor> {
-    if x.to_complex() == ONE.to_complex() { Ok(t.clone()) } else { t.mul_scalar(x) }
+    if x.to_complex() == ONE.to_complex() {
+        Ok(t.clone())
+    } else {
+        t.mul_scalar(x)
+    }
 }
 
 fn dot_data(a: &Tensor, b: &Tensor) -> Result<Tensor> {
@@ -656,7 +853,15 @@ fn dot_data(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         b.numel()
     );
     let out = Tensor::empty(&[], a.dtype(), a.device())?;
-    multiply("dot", &Mat::column(a).transposed(), &Mat::column(b), &[], &out, ONE, ZERO)?;
+    multiply(
+        "dot",
+        &Mat::column(a).transposed(),
+        &Mat::column(b),
+        &[],
+        &out,
+        ONE,
+        ZERO,
+    )?;
     Ok(out)
 }
 
@@ -690,7 +895,13 @@ fn check_added(input: &Tensor, mat1: &Tensor, mat2: &Tensor) -> Result<()> {
 }
 
 /// Three-dimensional products, added to `input` where there is one.
-fn batched(a: &Tensor, b: &Tensor, input: Option<&Tensor>, alpha: Scalar, beta: Scalar) -> Result<Tensor> {
+fn batched(
+    a: &Tensor,
+    b: &Tensor,
+    input: Option<&Tensor>,
+    alpha: Scalar,
+    beta: Scalar,
+) -> Result<Tensor> {
     let (x, y) = (a.sizes(), b.sizes());
     let sizes = [x[0], x[1], y[2]];
     let out = match input {
@@ -770,7 +981,8 @@ fn record_products(a: &Tensor, b: &Tensor, out: &Tensor) {
         let grad = g.get(0)?;
         let to_a = g.when(0, || {
             let (a, b) = (sa.get(g)?, sb.get(g)?);
-            grad.matmul(&b.transpose(-2, -1)?.conj()?)?.sum_to(a.sizes())
+            grad.matmul(&b.transpose(-2, -1)?.conj()?)?
+                .sum_to(a.sizes())
         })?;
         let to_b = g.when(1, || {
             let (a, b) = (sa.get(g)?, sb.get(g)?);
@@ -780,15 +992,22 @@ fn record_products(a: &Tensor, b: &Tensor, out: &Tensor) {
                 let n = b.sizes()[1] as i64;
                 let rows = if n == 0 { 0 } else { grad.numel() as i64 / n };
                 let flat = grad.reshape(&[rows, n])?;
-                let a = if a.ndim() == 2 { a.expand_to(&{
-                    let mut s: Sizes = SmallVec::from_slice(grad.sizes());
-                    let last = s.len() - 1;
-                    s[last] = k as usize;
-                    s
-                })? } else { a };
+                let a = if a.ndim() == 2 {
+                    a.expand_to(&{
+                        let mut s: Sizes = SmallVec::from_slice(grad.sizes());
+                        let last = s.len() - 1;
+                        s[last] = k as usize;
+                        s
+                    })?
+                } else {
+                    a
+                };
                 return grad_right(&flat, &a.reshape(&[rows, k])?, false);
             }
-            a.transpose(-2, -1)?.conj()?.matmul(&grad)?.sum_to(b.sizes())
+            a.transpose(-2, -1)?
+                .conj()?
+                .matmul(&grad)?
+                .sum_to(b.sizes())
         })?;
         grads([to_a, to_b])
     });
@@ -890,6 +1109,17 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &mm::DEF, &bmm::DEF, &mv::DEF, &dot::DEF, &vdot::DEF, &outer::DEF, &matmul::DEF, &addmm::DEF, &addmv::DEF, &baddbmm::DEF,
-    &addbmm::DEF, &addr::DEF, &linear::DEF,
+    &mm::DEF,
+    &bmm::DEF,
+    &mv::DEF,
+    &dot::DEF,
+    &vdot::DEF,
+    &outer::DEF,
+    &matmul::DEF,
+    &addmm::DEF,
+    &addmv::DEF,
+    &baddbmm::DEF,
+    &addbmm::DEF,
+    &addr::DEF,
+    &linear::DEF,
 ];

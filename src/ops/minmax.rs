@@ -32,18 +32,27 @@ pub fn resized(sizes: &[usize], d: usize, n: usize) -> Sizes {
 /// The elements of `x` at the positions `at` along axis `d`, recorded under `name`. `at` has the axes of `x`; with
 /// `drop` the result loses the axis.
 pub fn pick(name: &'static str, x: &Tensor, d: usize, at: &Tensor, drop: bool) -> Result<Tensor> {
-    let sizes = if drop && x.ndim() > 0 { reduced_sizes(at.sizes(), &[d], false) } else { SmallVec::from_slice(at.sizes()) };
+    let sizes = if drop && x.ndim() > 0 {
+        reduced_sizes(at.sizes(), &[d], false)
+    } else {
+        SmallVec::from_slice(at.sizes())
+    };
     let out = Tensor::empty(&sizes, x.dtype(), x.device())?;
     let source = autograd::no_grad(|| x.detach().contiguous())?;
     let positions = autograd::no_grad(|| at.detach().contiguous())?;
     if !x.device().is_cpu() {
-        let taken = autograd::no_grad(|| gather(&source, d as i64, &positions)?.reshape_to(&sizes))?;
+        let taken =
+            autograd::no_grad(|| gather(&source, d as i64, &positions)?.reshape_to(&sizes))?;
         record_pick(name, x, d, positions, drop, &taken);
         return Ok(taken);
     }
     let ((outer, n, inner), (_, k, _)) = (by_dim(x, d), by_dim(at, d));
     let index = positions.as_slice::<i64>()?;
-    crate::check!(index.iter().all(|&i| (i as usize) < n), Index, "{name}: position out of range");
+    crate::check!(
+        index.iter().all(|&i| (i as usize) < n),
+        Index,
+        "{name}: position out of range"
+    );
     crate::dispatch_size!(x.dtype(), T => {
         let (src, dst) = (source.data_ptr() as *const T, out.data_ptr() as *mut T);
         for o in 0..outer {
@@ -60,12 +69,23 @@ pub fn pick(name: &'static str, x: &Tensor, d: usize, at: &Tensor, drop: bool) -
     Ok(out)
 }
 
-fn record_pick(name: &'static str, x: &Tensor, d: usize, positions: Tensor, drop: bool, out: &Tensor) {
+fn record_pick(
+    name: &'static str,
+    x: &Tensor,
+    d: usize,
+    positions: Tensor,
+    drop: bool,
+    out: &Tensor,
+) {
     if autograd::needs_grad(&[x]) {
         let full: Sizes = SmallVec::from_slice(x.sizes());
         record(name, &[x], &[out], move |g| {
             let grad = g.get(0)?;
-            let grad = if drop { grad.reshape_to(positions.sizes())? } else { grad };
+            let grad = if drop {
+                grad.reshape_to(positions.sizes())?
+            } else {
+                grad
+            };
             grads([Some(spread(&grad, d, &positions, &full)?)])
         });
     }
@@ -107,18 +127,38 @@ pub fn spread(g: &Tensor, d: usize, at: &Tensor, sizes: &[usize]) -> Result<Tens
 /// The positions of extremes along an axis, which stays with size one.
 fn positions(min: bool, x: &Tensor, d: usize) -> Result<Tensor> {
     let dims: &[usize] = if x.ndim() == 0 { &[] } else { &[d] };
-    reduce::reduce(if min { Kind::ArgMin } else { Kind::ArgMax }, &x.detach(), dims, true)
+    reduce::reduce(
+        if min { Kind::ArgMin } else { Kind::ArgMax },
+        &x.detach(),
+        dims,
+        true,
+    )
 }
 
 /// A result and its positions without the reduced axis.
-pub fn with_positions(name: &'static str, node: &'static str, x: &Tensor, d: usize, at: Tensor, keepdim: bool) -> Result<Value> {
+pub fn with_positions(
+    name: &'static str,
+    node: &'static str,
+    x: &Tensor,
+    d: usize,
+    at: Tensor,
+    keepdim: bool,
+) -> Result<Value> {
     let values = pick(node, x, d, &at, !keepdim)?;
-    let at = if keepdim || x.ndim() == 0 { at } else { at.reshape_to(&reduced_sizes(at.sizes(), &[d], false))? };
+    let at = if keepdim || x.ndim() == 0 {
+        at
+    } else {
+        at.reshape_to(&reduced_sizes(at.sizes(), &[d], false))?
+    };
     Ok(Value::Named(name, &["values", "indices"], vec![values, at]))
 }
 
 fn no_complex(op: &str, x: &Tensor) -> Result<()> {
-    crate::check!(!x.dtype().is_complex(), Runtime, "{op}(): does not support complex input");
+    crate::check!(
+        !x.dtype().is_complex(),
+        Runtime,
+        "{op}(): does not support complex input"
+    );
     Ok(())
 }
 
@@ -134,7 +174,11 @@ fn no_loop(kernel: &str, x: &Tensor) -> Result<()> {
 
 /// `max` and `min` over an axis.
 fn extreme(min: bool, x: &Tensor, dim: i64, keepdim: bool) -> Result<Value> {
-    let (name, node) = if min { ("min", "MinBackward0") } else { ("max", "MaxBackward0") };
+    let (name, node) = if min {
+        ("min", "MinBackward0")
+    } else {
+        ("max", "MaxBackward0")
+    };
     no_complex(name, x)?;
     let d = shape::wrap_dim(dim, x.ndim())?;
     if x.ndim() > 0 {
@@ -144,7 +188,11 @@ fn extreme(min: bool, x: &Tensor, dim: i64, keepdim: bool) -> Result<Value> {
 }
 
 fn whole_extreme(min: bool, x: &Tensor) -> Result<Tensor> {
-    let (name, node) = if min { ("min", "MinBackward1") } else { ("max", "MaxBackward1") };
+    let (name, node) = if min {
+        ("min", "MinBackward1")
+    } else {
+        ("max", "MaxBackward1")
+    };
     no_loop(if min { "min_all" } else { "max_all" }, x)?;
     check_nonempty(name, x, &[], false)?;
     x.extreme(min, &axes(None, x.ndim())?, false, node)
@@ -153,7 +201,11 @@ fn whole_extreme(min: bool, x: &Tensor) -> Result<Tensor> {
 fn arg_extreme(min: bool, x: &Tensor, dim: Option<i64>, keepdim: bool) -> Result<Tensor> {
     let op = if min { "argmin" } else { "argmax" };
     no_complex(op, x)?;
-    crate::check!(x.dtype() != DType::Bool, Runtime, "{op}(): does not support bool input");
+    crate::check!(
+        x.dtype() != DType::Bool,
+        Runtime,
+        "{op}(): does not support bool input"
+    );
     let dims: Dims = match dim {
         Some(d) => one_axis(x, d)?,
         None => axes(None, x.ndim())?,
@@ -164,7 +216,12 @@ fn arg_extreme(min: bool, x: &Tensor, dim: Option<i64>, keepdim: bool) -> Result
         "{op}(): Expected reduction dim to be specified for input.numel() == 0."
     );
     check_nonempty(op, x, &dims, true)?;
-    reduce::reduce(if min { Kind::ArgMin } else { Kind::ArgMax }, x, &dims, keepdim)
+    reduce::reduce(
+        if min { Kind::ArgMin } else { Kind::ArgMax },
+        x,
+        &dims,
+        keepdim,
+    )
 }
 
 fn both_extremes(x: &Tensor, dim: Option<i64>, keepdim: bool) -> Result<Value> {
@@ -179,7 +236,13 @@ fn both_extremes(x: &Tensor, dim: Option<i64>, keepdim: bool) -> Result<Value> {
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         );
     }
-    check_nonempty("aminmax", x, &dims, dim.is_some())?;
+    for &d in &dims {
+        crate::check!(
+            x.sizes()[d] != 0,
+            Index,
+            "aminmax: Expected reduction dim {d} to have non-zero size."
+        );
+    }
     let min = x.extreme(true, &dims, keepdim, "AminmaxBackward0")?;
     let max = x.extreme(false, &dims, keepdim, "AminmaxBackward0")?;
     Ok(Value::Named("aminmax", &["min", "max"], vec![min, max]))
@@ -229,4 +292,10 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] = &[&max::DEF, &min::DEF, &argmax::DEF, &argmin::DEF, &aminmax::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &max::DEF,
+    &min::DEF,
+    &argmax::DEF,
+    &argmin::DEF,
+    &aminmax::DEF,
+];

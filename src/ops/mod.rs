@@ -7,50 +7,52 @@ pub mod schema;
 
 pub mod activation;
 pub mod attention;
-pub mod binary;
 pub mod axis_index;
+pub mod binary;
 pub mod bins;
 pub mod bitwise;
 pub mod blend;
 pub mod class_loss;
 pub mod compare;
 pub mod complex;
-pub mod copy;
 pub mod conv;
+pub mod copy;
 pub mod create;
-pub mod dropout;
 pub mod ctc;
 pub mod distance;
+pub mod dropout;
 pub mod einsum;
 pub mod elementary;
 pub mod embedding;
 pub mod facts;
+pub mod fft;
 pub mod grid;
 pub mod index;
 pub mod join;
-pub mod mask;
 pub mod loss;
 pub mod margin_loss;
+pub mod mask;
 pub mod matmul;
+pub mod minmax;
 pub mod norm;
 pub mod pad;
 pub mod pixel;
 pub mod pool;
-pub mod rnn;
 pub mod random;
+pub mod range;
 pub mod reduce;
+pub mod resample;
+pub mod rnn;
+pub mod scan;
 pub mod scatter;
 pub mod shape;
-pub mod resample;
-pub mod minmax;
-pub mod scan;
 pub mod softmax;
 pub mod sort;
-pub mod stats;
-pub mod vector_norm;
 pub mod special;
+pub mod stats;
 pub mod triangle;
 pub mod unary;
+pub mod vector_norm;
 pub mod view;
 
 use crate::error::Result;
@@ -74,7 +76,15 @@ pub mod space {
     /// `rtorch._C.name`, for the facade.
     pub const PRIVATE: u16 = 64;
     /// The public names, in the order of the bits.
-    pub const NAMES: [&str; 7] = ["torch", "Tensor", "nn.functional", "linalg", "special", "fft", "_private"];
+    pub const NAMES: [&str; 7] = [
+        "torch",
+        "Tensor",
+        "nn.functional",
+        "linalg",
+        "special",
+        "fft",
+        "_private",
+    ];
 }
 
 /// How `name_` comes about.
@@ -121,6 +131,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     loss::ROWS,
     class_loss::ROWS,
     ctc::ROWS,
+    fft::ROWS,
     norm::ROWS,
     margin_loss::ROWS,
     distance::ROWS,
@@ -140,6 +151,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     softmax::functional::ROWS,
     view::ROWS,
     create::ROWS,
+    range::ROWS,
     matmul::ROWS,
     einsum::ROWS,
     conv::ROWS,
@@ -174,7 +186,12 @@ mod tests {
         for op in all() {
             assert!(!op.doc.trim().is_empty(), "{} has no docstring", op.name);
             for o in op.overloads {
-                assert!(schema::Signature::parse(o.schema).is_some(), "{}: {}", op.name, o.schema);
+                assert!(
+                    schema::Signature::parse(o.schema).is_some(),
+                    "{}: {}",
+                    op.name,
+                    o.schema
+                );
             }
         }
     }
@@ -185,7 +202,12 @@ mod tests {
         for op in all() {
             for bit in 0..space::NAMES.len() {
                 if op.spaces & (1 << bit) != 0 {
-                    assert!(seen.insert((bit, op.name)), "{} twice in {}", op.name, space::NAMES[bit]);
+                    assert!(
+                        seen.insert((bit, op.name)),
+                        "{} twice in {}",
+                        op.name,
+                        space::NAMES[bit]
+                    );
                 }
             }
         }

@@ -2,7 +2,9 @@
 
 use super::loss::{need_float, work};
 use crate::autograd::{self, Grads, Saved, Term, record};
-use crate::cpu::norm::{Layout, Statistics, apply, input_gradient, moments, parameter_gradients, reciprocal_deviation};
+use crate::cpu::norm::{
+    Layout, Statistics, apply, input_gradient, moments, parameter_gradients, reciprocal_deviation,
+};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::shape;
@@ -41,7 +43,8 @@ fn normalise(
     let data = work(x)?;
     let dtype = data.dtype();
     let parameter = |t: Option<&Tensor>| -> Result<Option<Tensor>> {
-        t.map(|t| autograd::no_grad(|| t.detach().to_dtype(dtype)?.contiguous())).transpose()
+        t.map(|t| autograd::no_grad(|| t.detach().to_dtype(dtype)?.contiguous()))
+            .transpose()
     };
     let (w, b) = (parameter(weight)?, parameter(bias)?);
     let sets = plan.layout.sets();
@@ -74,7 +77,12 @@ fn normalise(
         };
         record(plan.name, &inputs, &[&out], move |g| saved.backward(g));
     }
-    Ok(Normalised { out, mean, var, rstd })
+    Ok(Normalised {
+        out,
+        mean,
+        var,
+        rstd,
+    })
 }
 
 struct SavedNorm {
@@ -98,7 +106,14 @@ impl SavedNorm {
         inputs.extend(&to_statistics.0);
         inputs.extend(&to_statistics.1);
         let (mut gx, gw, gb) = if autograd::needs_grad(&inputs) {
-            composite_gradients(&grad, &x, weight.as_ref(), &self.mean, &self.rstd, self.plan)?
+            composite_gradients(
+                &grad,
+                &x,
+                weight.as_ref(),
+                &self.mean,
+                &self.rstd,
+                self.plan,
+            )?
         } else {
             self.fused_gradients(&grad, &x, weight.as_ref(), g)?
         };
@@ -131,7 +146,9 @@ impl SavedNorm {
         let dtype = data.dtype();
         let grad = grad.to_dtype(dtype)?;
         let w = match weight {
-            Some(w) => Some(autograd::no_grad(|| w.detach().to_dtype(dtype)?.contiguous())?),
+            Some(w) => Some(autograd::no_grad(|| {
+                w.detach().to_dtype(dtype)?.contiguous()
+            })?),
             None => None,
         };
         crate::dispatch_real!(dtype, T => {
@@ -173,11 +190,16 @@ fn composite_gradients(
     let average = |t: &Term| t.map(|t| t.mean_dims(&WITHIN, true));
     let (g5, x5) = (Term::from(shaped(grad)), Term::from(shaped(x)));
     let (centred, rstd) = match plan.statistics {
-        Statistics::Fixed => {
-            (&x5 - Term::from(mean.reshape_to(&per_set)), Term::from(rstd.reshape_to(&per_set)))
-        }
+        Statistics::Fixed => (
+            &x5 - Term::from(mean.reshape_to(&per_set)),
+            Term::from(rstd.reshape_to(&per_set)),
+        ),
         kind => {
-            let centred = if kind == Statistics::Full { &x5 - average(&x5) } else { x5.clone() };
+            let centred = if kind == Statistics::Full {
+                &x5 - average(&x5)
+            } else {
+                x5.clone()
+            };
             let rstd = (average(&(&centred * &centred)) + plan.eps).pow_scalar(-0.5);
             (centred, rstd)
         }
@@ -185,7 +207,13 @@ fn composite_gradients(
     let normal = &centred * &rstd;
     let scaled = match weight {
         Some(w) => {
-            &g5 * Term::from(w.to_dtype(dtype)?.reshape_to(&[1, 1, layout.groups, layout.channels, 1]))
+            &g5 * Term::from(w.to_dtype(dtype)?.reshape_to(&[
+                1,
+                1,
+                layout.groups,
+                layout.channels,
+                1,
+            ]))
         }
         None => g5.clone(),
     };
@@ -194,7 +222,12 @@ fn composite_gradients(
         kind => {
             let along = average(&(&scaled * &normal));
             let rest = &scaled - &normal * along;
-            &rstd * (if kind == Statistics::Full { rest - average(&scaled) } else { rest })
+            &rstd
+                * (if kind == Statistics::Full {
+                    rest - average(&scaled)
+                } else {
+                    rest
+                })
         }
     };
     let own = |t: Term| t.map(|t| t.sum_dims(&SHARED, false)?.reshape(&[-1])).0;
@@ -206,14 +239,19 @@ fn composite_gradients(
 }
 
 /// The gradient that reaches the input through the mean and the reciprocal deviation, where these are results too.
-fn statistics_gradient((mean, rstd): (Option<Tensor>, Option<Tensor>), x: &Tensor, plan: Plan) -> Result<Tensor> {
+fn statistics_gradient(
+    (mean, rstd): (Option<Tensor>, Option<Tensor>),
+    x: &Tensor,
+    plan: Plan,
+) -> Result<Tensor> {
     let layout = plan.layout;
     let per_set = [1, layout.repeat, layout.groups, 1, 1];
     let dtype = x.dtype().compute();
     let x5 = Term::from(x.to_dtype(dtype)?.reshape_to(&layout.sizes())?);
     let average = |t: &Term| t.map(|t| t.mean_dims(&WITHIN, true));
     let centred = &x5 - average(&x5);
-    let shaped = |t: Tensor| -> Result<Term> { Ok(Term::from(t.to_dtype(dtype)?.reshape_to(&per_set)?)) };
+    let shaped =
+        |t: Tensor| -> Result<Term> { Ok(Term::from(t.to_dtype(dtype)?.reshape_to(&per_set)?)) };
     let mut out = &centred * 0.0;
     if let Some(g) = mean {
         out = out + shaped(g)?;
@@ -222,7 +260,10 @@ fn statistics_gradient((mean, rstd): (Option<Tensor>, Option<Tensor>), x: &Tenso
         let cube = (average(&(&centred * &centred)) + plan.eps).pow_scalar(-1.5);
         out = out - shaped(g)? * cube * centred;
     }
-    (out / layout.count() as f64).0?.reshape_to(x.sizes())?.to_dtype(x.dtype())
+    (out / layout.count() as f64)
+        .0?
+        .reshape_to(x.sizes())?
+        .to_dtype(x.dtype())
 }
 
 fn features(x: &Tensor) -> usize {
@@ -243,7 +284,11 @@ fn by_channel(x: &Tensor) -> Layout {
 fn check_count(name: &str, t: Option<&Tensor>, want: usize, have: Option<usize>) -> Result<()> {
     if let Some(t) = t {
         let have = have.unwrap_or(t.numel());
-        crate::check!(have == want, Runtime, "{name} should contain {want} elements not {have}");
+        crate::check!(
+            have == want,
+            Runtime,
+            "{name} should contain {want} elements not {have}"
+        );
     }
     Ok(())
 }
@@ -253,7 +298,10 @@ fn follow(running: Option<&Tensor>, value: &Tensor, momentum: f64) -> Result<()>
     let Some(r) = running else { return Ok(()) };
     autograd::no_grad(|| {
         let now = r.detach();
-        let next = now.to_dtype(value.dtype())?.mul_scalar(1.0 - momentum)?.add(&value.mul_scalar(momentum)?)?;
+        let next = now
+            .to_dtype(value.dtype())?
+            .mul_scalar(1.0 - momentum)?
+            .add(&value.mul_scalar(momentum)?)?;
         now.write_from(&next.reshape_to(r.sizes())?)?;
         r.bump();
         Ok(())
@@ -272,7 +320,11 @@ impl Running<'_> {
     fn update(&self, mean: &Tensor, var: &Tensor, count: usize) -> Result<()> {
         follow(self.mean, &mean.mean_dims(&[0], false)?, self.momentum)?;
         let unbiased = count as f64 / (count as f64 - 1.0);
-        follow(self.var, &var.mean_dims(&[0], false)?.mul_scalar(unbiased)?, self.momentum)
+        follow(
+            self.var,
+            &var.mean_dims(&[0], false)?.mul_scalar(unbiased)?,
+            self.momentum,
+        )
     }
 }
 
@@ -287,34 +339,71 @@ fn batch_normalised(
     need_float(x, "batch_norm")?;
     let n = features(x);
     if !training {
-        crate::check!(running.mean.is_some(), Runtime, "running_mean must be defined in evaluation mode");
-        crate::check!(running.var.is_some(), Runtime, "running_var must be defined in evaluation mode");
+        crate::check!(
+            running.mean.is_some(),
+            Runtime,
+            "running_mean must be defined in evaluation mode"
+        );
+        crate::check!(
+            running.var.is_some(),
+            Runtime,
+            "running_var must be defined in evaluation mode"
+        );
     }
-    for (name, t) in
-        [("running_mean", running.mean), ("running_var", running.var), ("weight", weight), ("bias", bias)]
-    {
+    for (name, t) in [
+        ("running_mean", running.mean),
+        ("running_var", running.var),
+        ("weight", weight),
+        ("bias", bias),
+    ] {
         check_count(name, t, n, None)?;
     }
-    let statistics = if training { Statistics::Full } else { Statistics::Fixed };
-    let fixed = if training { None } else { running.mean.zip(running.var) };
+    let statistics = if training {
+        Statistics::Full
+    } else {
+        Statistics::Fixed
+    };
+    let fixed = if training {
+        None
+    } else {
+        running.mean.zip(running.var)
+    };
     let layout = by_channel(x);
-    let plan = Plan { layout, statistics, eps, name: "NativeBatchNormBackward0" };
+    let plan = Plan {
+        layout,
+        statistics,
+        eps,
+        name: "NativeBatchNormBackward0",
+    };
     let done = normalise(x, weight, bias, fixed, plan)?;
     if training && x.numel() > 0 {
-        running.update(&done.mean.unsqueeze(0)?, &done.var.unsqueeze(0)?, layout.count())?;
+        running.update(
+            &done.mean.unsqueeze(0)?,
+            &done.var.unsqueeze(0)?,
+            layout.count(),
+        )?;
     }
     Ok(done)
 }
 
 /// Refuses a batch whose statistics would be those of one value.
 fn check_batch(sizes: &[usize], torch_size: bool) -> Result<()> {
-    let per_channel: usize = sizes.iter().enumerate().filter(|(d, _)| *d != 1).map(|(_, &n)| n).product();
+    let per_channel: usize = sizes
+        .iter()
+        .enumerate()
+        .filter(|(d, _)| *d != 1)
+        .map(|(_, &n)| n)
+        .product();
     let text = shape::list(sizes);
     crate::check!(
         per_channel != 1,
         Value,
         "Expected more than 1 value per channel when training, got input size {}",
-        if torch_size { format!("torch.Size({text})") } else { text }
+        if torch_size {
+            format!("torch.Size({text})")
+        } else {
+            text
+        }
     );
     Ok(())
 }
@@ -324,7 +413,13 @@ fn as_sizes(shape: &[i64]) -> Vec<usize> {
 }
 
 /// What `layer_norm` and `rms_norm` ask of their arguments; the layout of the rows.
-fn check_rows(x: &Tensor, shape: &[i64], weight: Option<&Tensor>, bias: Option<&Tensor>, comma: &str) -> Result<Layout> {
+fn check_rows(
+    x: &Tensor,
+    shape: &[i64],
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    comma: &str,
+) -> Result<Layout> {
     crate::check!(
         !shape.is_empty(),
         Runtime,
@@ -345,7 +440,10 @@ fn check_rows(x: &Tensor, shape: &[i64], weight: Option<&Tensor>, bias: Option<&
             );
         }
     }
-    let lead = x.ndim().checked_sub(want.len()).filter(|&lead| x.sizes()[lead..] == want[..]);
+    let lead = x
+        .ndim()
+        .checked_sub(want.len())
+        .filter(|&lead| x.sizes()[lead..] == want[..]);
     let Some(lead) = lead else {
         crate::bail!(
             Runtime,
@@ -380,7 +478,18 @@ fn layer_normalised(
             "mixed dtype (CPU): expect parameter to have scalar type of Float"
         );
     }
-    normalise(x, weight, bias, None, Plan { layout, statistics: Statistics::Full, eps, name: "NativeLayerNormBackward0" })
+    normalise(
+        x,
+        weight,
+        bias,
+        None,
+        Plan {
+            layout,
+            statistics: Statistics::Full,
+            eps,
+            name: "NativeLayerNormBackward0",
+        },
+    )
 }
 
 fn group_normalised(
@@ -391,7 +500,11 @@ fn group_normalised(
     eps: f64,
 ) -> Result<Normalised> {
     let channels = features(x);
-    crate::check!(groups > 0, Runtime, "Expected num groups to be greater than 0, got {groups}");
+    crate::check!(
+        groups > 0,
+        Runtime,
+        "Expected num groups to be greater than 0, got {groups}"
+    );
     let groups = groups as usize;
     crate::check!(
         channels % groups == 0,
@@ -420,17 +533,38 @@ fn group_normalised(
         channels: channels / groups,
         run: x.sizes()[2..].iter().product(),
     };
-    normalise(x, weight, bias, None, Plan { layout, statistics: Statistics::Full, eps, name: "NativeGroupNormBackward0" })
+    normalise(
+        x,
+        weight,
+        bias,
+        None,
+        Plan {
+            layout,
+            statistics: Statistics::Full,
+            eps,
+            name: "NativeGroupNormBackward0",
+        },
+    )
 }
 
-fn group_norm(x: &Tensor, groups: i64, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Result<Tensor> {
+fn group_norm(
+    x: &Tensor,
+    groups: i64,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor> {
     crate::check!(
         x.ndim() >= 2,
         Runtime,
         "Expected at least 2 dimensions for input tensor but received {}",
         x.ndim()
     );
-    crate::check!(groups != 0, ZeroDivision, "integer division or modulo by zero");
+    crate::check!(
+        groups != 0,
+        ZeroDivision,
+        "integer division or modulo by zero"
+    );
     Ok(group_normalised(x, groups, weight, bias, eps)?.out)
 }
 
@@ -447,39 +581,80 @@ fn instance_norm(
         Runtime,
         "Expected running_mean and running_var to be defined when use_input_stats is false"
     );
-    crate::check!(x.ndim() >= 2, Runtime, "Expected at least 2 dimensions for input tensor but received {}", x.ndim());
+    crate::check!(
+        x.ndim() >= 2,
+        Runtime,
+        "Expected at least 2 dimensions for input tensor but received {}",
+        x.ndim()
+    );
     need_float(x, "batch_norm")?;
     let (n, c) = (x.sizes()[0], x.sizes()[1]);
-    for (name, t) in
-        [("running_mean", running.mean), ("running_var", running.var), ("weight", weight), ("bias", bias)]
-    {
+    for (name, t) in [
+        ("running_mean", running.mean),
+        ("running_var", running.var),
+        ("weight", weight),
+        ("bias", bias),
+    ] {
         check_count(name, t, n * c, t.map(|t| t.numel() * n))?;
     }
     if !use_input_stats {
         return Ok(batch_normalised(x, weight, bias, running, false, eps)?.out);
     }
-    let layout = Layout { outer: 1, repeat: n, groups: c, channels: 1, run: x.sizes()[2..].iter().product() };
-    let plan = Plan { layout, statistics: Statistics::Full, eps, name: "NativeBatchNormBackward0" };
+    let layout = Layout {
+        outer: 1,
+        repeat: n,
+        groups: c,
+        channels: 1,
+        run: x.sizes()[2..].iter().product(),
+    };
+    let plan = Plan {
+        layout,
+        statistics: Statistics::Full,
+        eps,
+        name: "NativeBatchNormBackward0",
+    };
     let done = normalise(x, weight, bias, None, plan)?;
     if x.numel() > 0 {
-        running.update(&done.mean.reshape_to(&[n, c])?, &done.var.reshape_to(&[n, c])?, layout.count())?;
+        running.update(
+            &done.mean.reshape_to(&[n, c])?,
+            &done.var.reshape_to(&[n, c])?,
+            layout.count(),
+        )?;
     }
     Ok(done.out)
 }
 
-fn rms_norm(x: &Tensor, shape: &[i64], weight: Option<&Tensor>, eps: Option<f64>) -> Result<Tensor> {
+fn rms_norm(
+    x: &Tensor,
+    shape: &[i64],
+    weight: Option<&Tensor>,
+    eps: Option<f64>,
+) -> Result<Tensor> {
     let layout = check_rows(x, shape, weight, None, "")?;
     if x.dtype().is_complex() {
         // The square is the complex one, as in the formula.
         let dims: Vec<usize> = (x.ndim() - shape.len()..x.ndim()).collect();
-        let eps = eps.unwrap_or(if x.dtype() == DType::C128 { f64::EPSILON } else { f32::EPSILON as f64 });
+        let eps = eps.unwrap_or(if x.dtype() == DType::C128 {
+            f64::EPSILON
+        } else {
+            f32::EPSILON as f64
+        });
         let scale = (Term::from(x.mul(x)?.mean_dims(&dims, true)?) + eps).pow_scalar(-0.5);
         let out = Term::from(x) * scale;
         return weight.map_or(out.clone(), |w| out * Term::from(w)).0;
     }
     need_float(x, "rms_norm")?;
-    let eps = eps.unwrap_or(if x.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON as f64 });
-    let plan = Plan { layout, statistics: Statistics::Scale, eps, name: "FusedRmsNormBackward0" };
+    let eps = eps.unwrap_or(if x.dtype() == DType::F64 {
+        f64::EPSILON
+    } else {
+        f32::EPSILON as f64
+    });
+    let plan = Plan {
+        layout,
+        statistics: Statistics::Scale,
+        eps,
+        name: "FusedRmsNormBackward0",
+    };
     match weight {
         Some(w) if w.dtype() != x.dtype() => normalise(x, None, None, None, plan)?.out.mul(w),
         w => Ok(normalise(x, w, None, None, plan)?.out),
@@ -487,7 +662,12 @@ fn rms_norm(x: &Tensor, shape: &[i64], weight: Option<&Tensor>, eps: Option<f64>
 }
 
 /// Mean and reciprocal deviation as PyTorch returns them: in the dtype of the input unless the parameters are wider.
-fn returned(done: &Normalised, x: &Tensor, weight: Option<&Tensor>, sizes: &[usize]) -> Result<(Tensor, Tensor)> {
+fn returned(
+    done: &Normalised,
+    x: &Tensor,
+    weight: Option<&Tensor>,
+    sizes: &[usize],
+) -> Result<(Tensor, Tensor)> {
     let dtype = weight.map_or(x.dtype(), |w| w.dtype());
     let mean = done.mean.to_dtype(dtype)?.reshape_to(sizes)?.detach();
     let rstd = done.rstd.to_dtype(dtype)?.reshape_to(sizes)?.detach();

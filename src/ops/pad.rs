@@ -13,11 +13,18 @@ use std::rc::Rc;
 
 /// (dimension, elements before, elements after) of a padding list, which starts at the last dimension.
 fn per_dimension(pad: &[i64], ndim: usize) -> Vec<(usize, i64, i64)> {
-    pad.chunks_exact(2).enumerate().map(|(k, p)| (ndim - 1 - k, p[0], p[1])).collect()
+    pad.chunks_exact(2)
+        .enumerate()
+        .map(|(k, p)| (ndim - 1 - k, p[0], p[1]))
+        .collect()
 }
 
 fn check_length(pad: &[i64], ndim: usize) -> Result<()> {
-    crate::check!(pad.len() % 2 == 0, Runtime, "Padding length must be divisible by 2");
+    crate::check!(
+        pad.len() % 2 == 0,
+        Runtime,
+        "Padding length must be divisible by 2"
+    );
     crate::check!(
         pad.len() <= 2 * ndim,
         Runtime,
@@ -128,11 +135,19 @@ fn pad_with_own(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
         );
     }
     // Wrapping goes around what is left after cropping; reflections see the whole input.
-    let x = if mode == Mode::Circular { cropped(x, &pads)? } else { x.clone() };
+    let x = if mode == Mode::Circular {
+        cropped(x, &pads)?
+    } else {
+        x.clone()
+    };
     let mut maps = Vec::new();
     for (d, before, after) in pads {
         let n = x.sizes()[d] as i64;
-        let (before, after) = if mode == Mode::Circular { (before.max(0), after.max(0)) } else { (before, after) };
+        let (before, after) = if mode == Mode::Circular {
+            (before.max(0), after.max(0))
+        } else {
+            (before, after)
+        };
         match mode {
             Mode::Reflect => crate::check!(
                 before < n && after < n,
@@ -142,7 +157,11 @@ fn pad_with_own(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
                 shape::list(x.sizes())
             ),
             Mode::Circular => {
-                crate::check!(n > 0, Runtime, "Negative padding value is resulting in an empty dimension");
+                crate::check!(
+                    n > 0,
+                    Runtime,
+                    "Negative padding value is resulting in an empty dimension"
+                );
                 crate::check!(
                     before <= n && after <= n,
                     Runtime,
@@ -152,13 +171,27 @@ fn pad_with_own(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
             Mode::Replicate => {}
         }
         let to = n + before + after;
-        crate::check!(to >= 1, Runtime, "input (W: {n}) is too small. Calculated output W: {to}");
-        let index: Vec<usize> = (0..to).map(|i| mode.source(i - before, n).max(0) as usize).collect();
-        let axis = Axis::pick(n as usize, index)
-            .ok_or_else(|| crate::err!(Runtime, "{name}: padding ({before}, {after}) reaches outside the input"))?;
+        crate::check!(
+            to >= 1,
+            Runtime,
+            "input (W: {n}) is too small. Calculated output W: {to}"
+        );
+        let index: Vec<usize> = (0..to)
+            .map(|i| mode.source(i - before, n).max(0) as usize)
+            .collect();
+        let axis = Axis::pick(n as usize, index).ok_or_else(|| {
+            crate::err!(
+                Runtime,
+                "{name}: padding ({before}, {after}) reaches outside the input"
+            )
+        })?;
         maps.push((d, axis));
     }
-    if mode == Mode::Circular { resample(&x, &Rc::new(maps), node) } else { resample_linked(&x, &Rc::new(maps), node) }
+    if mode == Mode::Circular {
+        resample(&x, &Rc::new(maps), node)
+    } else {
+        resample_linked(&x, &Rc::new(maps), node)
+    }
 }
 
 /// `torch.nn.functional.pad`

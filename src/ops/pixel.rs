@@ -14,20 +14,38 @@ fn image(x: &Tensor, op: &str) -> Result<(Vec<i64>, [i64; 3])> {
     );
     let sizes: Vec<i64> = x.sizes().iter().map(|&n| n as i64).collect();
     let lead = sizes.len() - 3;
-    Ok((sizes[..lead].to_vec(), [sizes[lead], sizes[lead + 1], sizes[lead + 2]]))
+    Ok((
+        sizes[..lead].to_vec(),
+        [sizes[lead], sizes[lead + 1], sizes[lead + 2]],
+    ))
 }
 
 /// Reshapes the part after the leading sizes, permutes it, and reshapes it again.
-fn rearrange(x: &Tensor, lead: &[i64], split: &[i64], order: &[i64], merged: &[i64]) -> Result<Tensor> {
+fn rearrange(
+    x: &Tensor,
+    lead: &[i64],
+    split: &[i64],
+    order: &[i64],
+    merged: &[i64],
+) -> Result<Tensor> {
     let n = lead.len() as i64;
     let order: Vec<i64> = (0..n).chain(order.iter().map(|d| d + n)).collect();
-    x.reshape(&[lead, split].concat())?.permute(&order)?.contiguous()?.reshape(&[lead, merged].concat())
+    x.reshape(&[lead, split].concat())?
+        .permute(&order)?
+        .contiguous()?
+        .reshape(&[lead, merged].concat())
 }
 
 fn pixel_shuffle(x: &Tensor, r: i64) -> Result<Tensor> {
     let (lead, [c, h, w]) = image(x, "pixel_shuffle")?;
-    crate::check!(r > 0, Runtime, "pixel_shuffle expects a positive upscale_factor, but got {r}");
-    let square = r.checked_mul(r).ok_or_else(|| crate::err!(Runtime, "upscale factor is too large, {r}"))?;
+    crate::check!(
+        r > 0,
+        Runtime,
+        "pixel_shuffle expects a positive upscale_factor, but got {r}"
+    );
+    let square = r
+        .checked_mul(r)
+        .ok_or_else(|| crate::err!(Runtime, "upscale factor is too large, {r}"))?;
     crate::check!(
         c % square == 0,
         Runtime,
@@ -35,12 +53,22 @@ fn pixel_shuffle(x: &Tensor, r: i64) -> Result<Tensor> {
          input.size(-3)={c} is not divisible by {square}"
     );
     let c = c / square;
-    rearrange(x, &lead, &[c, r, r, h, w], &[0, 3, 1, 4, 2], &[c, h * r, w * r])
+    rearrange(
+        x,
+        &lead,
+        &[c, r, r, h, w],
+        &[0, 3, 1, 4, 2],
+        &[c, h * r, w * r],
+    )
 }
 
 fn pixel_unshuffle(x: &Tensor, r: i64) -> Result<Tensor> {
     let (lead, [c, h, w]) = image(x, "pixel_unshuffle")?;
-    crate::check!(r > 0, Runtime, "pixel_unshuffle expects a positive downscale_factor, but got {r}");
+    crate::check!(
+        r > 0,
+        Runtime,
+        "pixel_unshuffle expects a positive downscale_factor, but got {r}"
+    );
     for (name, at, n) in [("height", -2, h), ("width", -1, w)] {
         crate::check!(
             n % r == 0,
@@ -49,7 +77,13 @@ fn pixel_unshuffle(x: &Tensor, r: i64) -> Result<Tensor> {
              divisible by {r}"
         );
     }
-    rearrange(x, &lead, &[c, h / r, r, w / r, r], &[0, 2, 4, 1, 3], &[c * r * r, h / r, w / r])
+    rearrange(
+        x,
+        &lead,
+        &[c, h / r, r, w / r, r],
+        &[0, 2, 4, 1, 3],
+        &[c * r * r, h / r, w / r],
+    )
 }
 
 fn channel_shuffle(x: &Tensor, groups: i64) -> Result<Tensor> {
@@ -72,7 +106,10 @@ fn channel_shuffle(x: &Tensor, groups: i64) -> Result<Tensor> {
         "Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
     );
     let inner: i64 = sizes[2..].iter().product();
-    x.reshape(&[n, groups, c / groups, inner])?.transpose(1, 2)?.contiguous()?.reshape(&sizes)
+    x.reshape(&[n, groups, c / groups, inner])?
+        .transpose(1, 2)?
+        .contiguous()?
+        .reshape(&sizes)
 }
 
 op! {
@@ -109,4 +146,8 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] = &[&pixel_shuffle::DEF, &pixel_unshuffle::DEF, &channel_shuffle::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &pixel_shuffle::DEF,
+    &pixel_unshuffle::DEF,
+    &channel_shuffle::DEF,
+];

@@ -46,7 +46,11 @@ struct Windows {
 }
 
 fn times(sizes: impl IntoIterator<Item = i64>) -> String {
-    sizes.into_iter().map(|s| s.to_string()).collect::<Vec<_>>().join("x")
+    sizes
+        .into_iter()
+        .map(|s| s.to_string())
+        .collect::<Vec<_>>()
+        .join("x")
 }
 
 /// One number for every axis, or as many as there are axes.
@@ -56,7 +60,10 @@ fn each(op: &str, name: &str, values: &[i64], n: usize) -> Result<SmallVec<[i64;
         len if len == n => Ok(SmallVec::from_slice(values)),
         _ => {
             let words = ["no", "one", "two", "three"][n.min(3)];
-            crate::bail!(Runtime, "{op}: {name} must either be a single int, or a tuple of {words} ints")
+            crate::bail!(
+                Runtime,
+                "{op}: {name} must either be a single int, or a tuple of {words} ints"
+            )
         }
     }
 }
@@ -108,12 +115,25 @@ impl Windows {
         ceil: bool,
     ) -> Result<Windows> {
         let kernel = each(op, "kernel_size", kernel, n)?;
-        let stride = if stride.is_empty() { kernel.clone() } else { each(op, "stride", stride, n)? };
+        let stride = if stride.is_empty() {
+            kernel.clone()
+        } else {
+            each(op, "stride", stride, n)?
+        };
         let padding = each(op, "padding", padding, n)?;
         let dilation = each(op, "dilation", dilation, n)?;
         if op == "max_pool1d" {
-            for (name, v) in [("kernel_size", &kernel), ("stride", &stride), ("dilation", &dilation)] {
-                crate::check!(v[0] > 0, Runtime, "{op}() {name} must be greater than zero, but got {}", v[0]);
+            for (name, v) in [
+                ("kernel_size", &kernel),
+                ("stride", &stride),
+                ("dilation", &dilation),
+            ] {
+                crate::check!(
+                    v[0] > 0,
+                    Runtime,
+                    "{op}() {name} must be greater than zero, but got {}",
+                    v[0]
+                );
             }
             crate::check!(
                 padding[0] >= 0,
@@ -130,7 +150,11 @@ impl Windows {
             );
         }
         check_input(op, n, x)?;
-        crate::check!(stride.iter().all(|&s| s != 0), Runtime, "stride should not be zero");
+        crate::check!(
+            stride.iter().all(|&s| s != 0),
+            Runtime,
+            "stride should not be zero"
+        );
         crate::check!(
             kernel.iter().chain(&stride).all(|&k| k > 0),
             Runtime,
@@ -145,7 +169,12 @@ impl Windows {
             shape::list(&dilation)
         );
         for d in 0..n {
-            crate::check!(padding[d] >= 0, Runtime, "pad must be non-negative, but got pad: {}", padding[d]);
+            crate::check!(
+                padding[d] >= 0,
+                Runtime,
+                "pad must be non-negative, but got pad: {}",
+                padding[d]
+            );
             crate::check!(
                 padding[d] <= ((kernel[d] - 1) * dilation[d] + 1) / 2,
                 Runtime,
@@ -157,10 +186,23 @@ impl Windows {
         }
         let lead = x.ndim() - n;
         let space = &x.sizes()[lead..];
-        let (kernel, stride, padding, dilation) =
-            (as_usize(&kernel), as_usize(&stride), as_usize(&padding), as_usize(&dilation));
+        let (kernel, stride, padding, dilation) = (
+            as_usize(&kernel),
+            as_usize(&stride),
+            as_usize(&padding),
+            as_usize(&dilation),
+        );
         let out: SmallVec<[i64; 3]> = (0..n)
-            .map(|d| pool_output_size(space[d], kernel[d], stride[d], padding[d], dilation[d], ceil))
+            .map(|d| {
+                pool_output_size(
+                    space[d],
+                    kernel[d],
+                    stride[d],
+                    padding[d],
+                    dilation[d],
+                    ceil,
+                )
+            })
             .collect();
         if !out.iter().all(|&o| o > 0) {
             if op == "max_pool1d" {
@@ -168,8 +210,18 @@ impl Windows {
             }
             let channels = x.sizes()[lead - 1] as i64;
             let line: &[i64] = if n == 1 { &[1] } else { &[] };
-            let before = times([channels].into_iter().chain(line.iter().copied()).chain(space.iter().map(|&s| s as i64)));
-            let after = times([channels].into_iter().chain(line.iter().copied()).chain(out.iter().copied()));
+            let before = times(
+                [channels]
+                    .into_iter()
+                    .chain(line.iter().copied())
+                    .chain(space.iter().map(|&s| s as i64)),
+            );
+            let after = times(
+                [channels]
+                    .into_iter()
+                    .chain(line.iter().copied())
+                    .chain(out.iter().copied()),
+            );
             crate::bail!(
                 Runtime,
                 "Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
@@ -178,7 +230,11 @@ impl Windows {
         let planes = x.sizes()[..lead].iter().product();
         let mut sizes: Sizes = SmallVec::from_slice(&x.sizes()[..lead]);
         sizes.extend(out.iter().map(|&o| o as usize));
-        Ok(Windows { n, shape: PoolShape::new(planes, space, &kernel, &stride, &padding, &dilation, ceil), sizes })
+        Ok(Windows {
+            n,
+            shape: PoolShape::new(planes, space, &kernel, &stride, &padding, &dilation, ceil),
+            sizes,
+        })
     }
 }
 
@@ -187,7 +243,13 @@ fn planes_of(t: &Tensor, n: usize) -> usize {
 }
 
 /// Adds each element of `g` at its index in a plane of zeros: the gradient of everything that picks maxima.
-fn spread(g: &Tensor, indices: &Tensor, n: usize, sizes: &[usize], x: Option<&Tensor>) -> Result<Tensor> {
+fn spread(
+    g: &Tensor,
+    indices: &Tensor,
+    n: usize,
+    sizes: &[usize],
+    x: Option<&Tensor>,
+) -> Result<Tensor> {
     let out = Tensor::empty(sizes, g.dtype(), g.device())?;
     let planes = planes_of(&out, n);
     let (data, at) = (g.detach().contiguous()?, indices.contiguous()?);
@@ -195,7 +257,13 @@ fn spread(g: &Tensor, indices: &Tensor, n: usize, sizes: &[usize], x: Option<&Te
         kernel::max_pool_backward(planes, data.as_slice::<T>()?, at.as_slice::<i64>()?, fill_slice::<T>(&out)?)
     });
     let at = indices.clone();
-    record_second("MaxPoolWithIndicesBackwardBackward0", g, x, &out, move |h| pick(h, &at, n));
+    record_second(
+        "MaxPoolWithIndicesBackwardBackward0",
+        g,
+        x,
+        &out,
+        move |h| pick(h, &at, n),
+    );
     Ok(out)
 }
 
@@ -210,14 +278,19 @@ fn pick(g: &Tensor, indices: &Tensor, n: usize) -> Result<Tensor> {
     });
     if autograd::needs_grad(&[g]) {
         let (at, sizes) = (indices.clone(), Sizes::from_slice(g.sizes()));
-        record("MaxUnpoolBackwardBackward0", &[g], &[&out], move |h| grads([Some(spread(&h.get(0)?, &at, n, &sizes, None)?)]));
+        record("MaxUnpoolBackwardBackward0", &[g], &[&out], move |h| {
+            grads([Some(spread(&h.get(0)?, &at, n, &sizes, None)?)])
+        });
     }
     Ok(out)
 }
 
 fn bad_index(i: i64, out: &Tensor, n: usize) -> crate::error::Error {
     let space = times(out.sizes()[out.ndim() - n..].iter().map(|&s| s as i64));
-    crate::err!(Runtime, "Found an invalid max index: {i} (output volumes are of size {space})")
+    crate::err!(
+        Runtime,
+        "Found an invalid max index: {i} (output volumes are of size {space})"
+    )
 }
 
 /// Records a gradient of a pooling: linear in the gradient `g` it came from, constant in the pooling's input `x`.
@@ -253,16 +326,50 @@ fn record_choice(name: &'static str, x: &Tensor, out: &Tensor, indices: &Tensor,
     }
 }
 
-const MAX_NAMES: [&str; 4] = ["", "SqueezeBackward1", "MaxPool2DWithIndicesBackward0", "MaxPool3DWithIndicesBackward0"];
-const AVG_NAMES: [&str; 4] = ["", "SqueezeBackward1", "AvgPool2DBackward0", "AvgPool3DBackward0"];
-const ADAPTIVE_AVG_NAMES: [&str; 4] = ["", "SqueezeBackward1", "AdaptiveAvgPool2DBackward0", "AdaptiveAvgPool3DBackward0"];
-const ADAPTIVE_MAX_NAMES: [&str; 4] = ["", "SqueezeBackward1", "AdaptiveMaxPool2DBackward0", "AdaptiveMaxPool3DBackward0"];
-const UNPOOL_NAMES: [&str; 4] = ["", "SqueezeBackward1", "MaxUnpool2DBackward0", "MaxUnpool3DBackward0"];
+const MAX_NAMES: [&str; 4] = [
+    "",
+    "SqueezeBackward1",
+    "MaxPool2DWithIndicesBackward0",
+    "MaxPool3DWithIndicesBackward0",
+];
+const AVG_NAMES: [&str; 4] = [
+    "",
+    "SqueezeBackward1",
+    "AvgPool2DBackward0",
+    "AvgPool3DBackward0",
+];
+const ADAPTIVE_AVG_NAMES: [&str; 4] = [
+    "",
+    "SqueezeBackward1",
+    "AdaptiveAvgPool2DBackward0",
+    "AdaptiveAvgPool3DBackward0",
+];
+const ADAPTIVE_MAX_NAMES: [&str; 4] = [
+    "",
+    "SqueezeBackward1",
+    "AdaptiveMaxPool2DBackward0",
+    "AdaptiveMaxPool3DBackward0",
+];
+const UNPOOL_NAMES: [&str; 4] = [
+    "",
+    "SqueezeBackward1",
+    "MaxUnpool2DBackward0",
+    "MaxUnpool3DBackward0",
+];
 
 fn max_pool(op: &str, n: usize, a: &Args) -> Result<(Tensor, Tensor)> {
     let x = a.tensor(0);
     x.need_cpu(op)?;
-    let w = Windows::new(op, &x, n, a.ints(1), a.ints(2), a.ints(3), a.ints(4), a.bool(5))?;
+    let w = Windows::new(
+        op,
+        &x,
+        n,
+        a.ints(1),
+        a.ints(2),
+        a.ints(3),
+        a.ints(4),
+        a.bool(5),
+    )?;
     let out = Tensor::empty(&w.sizes, x.dtype(), x.device())?;
     let indices = Tensor::empty(&w.sizes, DType::I64, x.device())?;
     let data = x.detach().contiguous()?;
@@ -282,7 +389,12 @@ fn average(op: &str, x: &Tensor, w: &Windows, divisor: Divisor) -> Result<Tensor
     if autograd::needs_grad(&[x]) {
         let (w, saved) = (w.clone(), Saved::input(x));
         record(AVG_NAMES[w.n], &[x], &[&out], move |g| {
-            grads([Some(average_backward(&g.get(0)?, &w, divisor, &saved.get(g)?)?)])
+            grads([Some(average_backward(
+                &g.get(0)?,
+                &w,
+                divisor,
+                &saved.get(g)?,
+            )?)])
         });
     }
     Ok(out)
@@ -295,7 +407,9 @@ fn average_backward(g: &Tensor, w: &Windows, divisor: Divisor, x: &Tensor) -> Re
         kernel::avg_pool_backward(&w.shape, divisor, data.as_slice::<T>()?, fill_slice::<T>(&out)?)
     });
     let w = w.clone();
-    record_second("AvgPoolBackwardBackward0", g, Some(x), &out, move |h| average("avg_pool", h, &w, divisor));
+    record_second("AvgPoolBackwardBackward0", g, Some(x), &out, move |h| {
+        average("avg_pool", h, &w, divisor)
+    });
     Ok(out)
 }
 
@@ -336,8 +450,16 @@ fn adaptive_sizes(op: &str, n: usize, x: &Tensor, out: &[i64]) -> Result<Adaptiv
         n + 2,
         shape::list(x.sizes())
     );
-    crate::check!(out.len() == n || out.len() == 1, Runtime, "{op}: output_size must be {n}");
-    let out: SmallVec<[i64; 3]> = if out.len() == n { SmallVec::from_slice(out) } else { SmallVec::from_elem(out[0], n) };
+    crate::check!(
+        out.len() == n || out.len() == 1,
+        Runtime,
+        "{op}: output_size must be {n}"
+    );
+    let out: SmallVec<[i64; 3]> = if out.len() == n {
+        SmallVec::from_slice(out)
+    } else {
+        SmallVec::from_elem(out[0], n)
+    };
     let lead = x.ndim() - n;
     crate::check!(
         out.iter().all(|&o| o >= 0),
@@ -375,9 +497,18 @@ fn adaptive_average(op: &str, n: usize, x: &Tensor, s: &Adaptive) -> Result<Tens
     });
     if autograd::needs_grad(&[x]) {
         let (s, saved) = (s.clone(), Saved::input(x));
-        let name = if n == 2 && s.1 == [1; 3] { "MeanBackward1" } else { ADAPTIVE_AVG_NAMES[n] };
+        let name = if n == 2 && s.1 == [1; 3] {
+            "MeanBackward1"
+        } else {
+            ADAPTIVE_AVG_NAMES[n]
+        };
         record(name, &[x], &[&out], move |g| {
-            grads([Some(adaptive_average_backward(&g.get(0)?, n, &s, &saved.get(g)?)?)])
+            grads([Some(adaptive_average_backward(
+                &g.get(0)?,
+                n,
+                &s,
+                &saved.get(g)?,
+            )?)])
         });
     }
     Ok(out)
@@ -394,9 +525,13 @@ fn adaptive_average_backward(g: &Tensor, n: usize, s: &Adaptive, x: &Tensor) -> 
         kernel::adaptive_avg_pool_backward(planes, s.0, s.1, data.as_slice::<T>()?, fill_slice::<T>(&out)?)
     });
     let s = s.clone();
-    record_second("AdaptiveAvgPoolBackwardBackward0", g, Some(x), &out, move |h| {
-        adaptive_average("adaptive_avg_pool", n, h, &s)
-    });
+    record_second(
+        "AdaptiveAvgPoolBackwardBackward0",
+        g,
+        Some(x),
+        &out,
+        move |h| adaptive_average("adaptive_avg_pool", n, h, &s),
+    );
     Ok(out)
 }
 
@@ -430,7 +565,11 @@ fn max_unpool(n: usize, a: &Args) -> Result<Tensor> {
     x.need_cpu("max_unpool")?;
     let op = format!("max_unpool{n}d");
     let kernel = each(&op, "kernel_size", a.ints(2), n)?;
-    let stride = if a.ints(3).is_empty() { kernel.clone() } else { each(&op, "stride", a.ints(3), n)? };
+    let stride = if a.ints(3).is_empty() {
+        kernel.clone()
+    } else {
+        each(&op, "stride", a.ints(3), n)?
+    };
     let padding = each(&op, "padding", a.ints(4), n)?;
     crate::check!(
         indices.dtype() == DType::I64,
@@ -454,8 +593,9 @@ fn max_unpool(n: usize, a: &Args) -> Result<Tensor> {
         shape::list(indices.sizes())
     );
     let lead = x.ndim() - n;
-    let usual: Vec<i64> =
-        (0..n).map(|d| (x.sizes()[lead + d] as i64 - 1) * stride[d] - 2 * padding[d] + kernel[d]).collect();
+    let usual: Vec<i64> = (0..n)
+        .map(|d| (x.sizes()[lead + d] as i64 - 1) * stride[d] - 2 * padding[d] + kernel[d])
+        .collect();
     let out: Vec<i64> = match a.opt_ints(5) {
         None => usual,
         Some(v) => {
@@ -489,7 +629,9 @@ fn max_unpool(n: usize, a: &Args) -> Result<Tensor> {
             .map_err(|i| bad_index(i, &to, n))?
     });
     if autograd::needs_grad(&[&x]) {
-        record(UNPOOL_NAMES[n], &[&x], &[&to], move |g| grads([Some(pick(&g.get(0)?, &at, n)?)]));
+        record(UNPOOL_NAMES[n], &[&x], &[&to], move |g| {
+            grads([Some(pick(&g.get(0)?, &at, n)?)])
+        });
     }
     Ok(to)
 }
@@ -504,7 +646,10 @@ fn lp_pool(n: usize, a: &Args) -> Result<Tensor> {
     let powers = x.pow(&Tensor::wrapped(p)?)?;
     let mean = average(&op, &powers, &w, Divisor::Padded)?;
     let count: i64 = kernel.iter().product();
-    mean.sign()?.mul(&mean.abs()?)?.mul_scalar(count)?.pow(&Tensor::wrapped(1.0 / p)?)
+    mean.sign()?
+        .mul(&mean.abs()?)?
+        .mul_scalar(count)?
+        .pow(&Tensor::wrapped(1.0 / p)?)
 }
 
 /// The checked geometry of `unfold` and `fold`.
@@ -517,8 +662,12 @@ fn columns_shape(
     stride: &[i64],
 ) -> Result<(ConvShape, [i64; 2])> {
     let pair = |name: &str, v: &[i64]| each("im2col", name, v, 2);
-    let (k, d, p, s) =
-        (pair("kernel_size", kernel)?, pair("dilation", dilation)?, pair("padding", padding)?, pair("stride", stride)?);
+    let (k, d, p, s) = (
+        pair("kernel_size", kernel)?,
+        pair("dilation", dilation)?,
+        pair("padding", padding)?,
+        pair("stride", stride)?,
+    );
     let positive = |name: &str, short: &str, v: &[i64]| -> Result<()> {
         crate::check!(
             v.iter().all(|&v| v > 0),
@@ -539,16 +688,29 @@ fn columns_shape(
         p[1]
     );
     positive("stride", "stride", &s)?;
-    let blocks: [i64; 2] =
-        std::array::from_fn(|i| (space[i] as i64 + 2 * p[i] - (d[i] * (k[i] - 1) + 1)).div_euclid(s[i]) + 1);
+    let blocks: [i64; 2] = std::array::from_fn(|i| {
+        (space[i] as i64 + 2 * p[i] - (d[i] * (k[i] - 1) + 1)).div_euclid(s[i]) + 1
+    });
     let shape = ConvShape::new(
-        planes.0, planes.1, 1, 1, space, &as_usize(&k), &as_usize(&s), &as_usize(&p), &as_usize(&d),
+        planes.0,
+        planes.1,
+        1,
+        1,
+        space,
+        &as_usize(&k),
+        &as_usize(&s),
+        &as_usize(&p),
+        &as_usize(&d),
     );
     Ok((shape, blocks))
 }
 
 fn parenthesised(v: &[i64]) -> String {
-    format!("({}, {})", v.first().unwrap_or(&0), v.get(1).or(v.first()).unwrap_or(&0))
+    format!(
+        "({}, {})",
+        v.first().unwrap_or(&0),
+        v.get(1).or(v.first()).unwrap_or(&0)
+    )
 }
 
 /// Columns of windows of `x`, [batch, channels, h, w], and its inverse direction, each the other's gradient.
@@ -561,17 +723,25 @@ fn unfold_data(x: &Tensor, s: ConvShape) -> Result<Tensor> {
     let data = x.detach().contiguous()?;
     choose!("im2col_out_cpu", x.dtype(), moved, T => kernel::unfold(&s, data.as_slice::<T>()?, fill_slice::<T>(&out)?));
     if autograd::needs_grad(&[x]) {
-        record("Im2ColBackward0", &[x], &[&out], move |g| grads([Some(fold_data(&g.get(0)?, s)?)]));
+        record("Im2ColBackward0", &[x], &[&out], move |g| {
+            grads([Some(fold_data(&g.get(0)?, s)?)])
+        });
     }
     Ok(out)
 }
 
 fn fold_data(x: &Tensor, s: ConvShape) -> Result<Tensor> {
-    let out = Tensor::empty(&[s.batch, s.in_channels, s.input[1], s.input[2]], x.dtype(), x.device())?;
+    let out = Tensor::empty(
+        &[s.batch, s.in_channels, s.input[1], s.input[2]],
+        x.dtype(),
+        x.device(),
+    )?;
     let data = x.detach().contiguous()?;
     choose!("col2im_out_cpu", x.dtype(), summed, T => kernel::fold(&s, data.as_slice::<T>()?, fill_slice::<T>(&out)?));
     if autograd::needs_grad(&[x]) {
-        record("Col2ImBackward0", &[x], &[&out], move |g| grads([Some(unfold_data(&g.get(0)?, s)?)]));
+        record("Col2ImBackward0", &[x], &[&out], move |g| {
+            grads([Some(unfold_data(&g.get(0)?, s)?)])
+        });
     }
     Ok(out)
 }
@@ -587,7 +757,14 @@ fn unfold_images(x: &Tensor, a: &Args) -> Result<Tensor> {
     );
     let image = if d == 3 { x.unsqueeze(0)? } else { x.clone() };
     let z = image.sizes();
-    let (s, blocks) = columns_shape((z[0], z[1]), &z[2..], a.ints(1), a.ints(2), a.ints(3), a.ints(4))?;
+    let (s, blocks) = columns_shape(
+        (z[0], z[1]),
+        &z[2..],
+        a.ints(1),
+        a.ints(2),
+        a.ints(3),
+        a.ints(4),
+    )?;
     crate::check!(
         blocks.iter().all(|&b| b > 0),
         Runtime,
@@ -601,7 +778,11 @@ fn unfold_images(x: &Tensor, a: &Args) -> Result<Tensor> {
         parenthesised(&blocks)
     );
     let out = unfold_data(&image, s)?;
-    if d == 3 { out.squeeze_dims(&[0]) } else { Ok(out) }
+    if d == 3 {
+        out.squeeze_dims(&[0])
+    } else {
+        Ok(out)
+    }
 }
 
 fn fold_images(x: &Tensor, a: &Args) -> Result<Tensor> {
@@ -618,7 +799,14 @@ fn fold_images(x: &Tensor, a: &Args) -> Result<Tensor> {
     let z = columns.sizes();
     let size = each("fold", "output_size", a.ints(1), 2)?;
     let space = shape::sizes_of("fold", &size)?;
-    let (mut s, blocks) = columns_shape((z[0], 1), &space, a.ints(2), a.ints(3), a.ints(4), a.ints(5))?;
+    let (mut s, blocks) = columns_shape(
+        (z[0], 1),
+        &space,
+        a.ints(2),
+        a.ints(3),
+        a.ints(4),
+        a.ints(5),
+    )?;
     let taps = s.taps();
     crate::check!(
         z[1] % taps == 0,
@@ -645,11 +833,20 @@ fn fold_images(x: &Tensor, a: &Args) -> Result<Tensor> {
     );
     s.in_channels = z[1] / taps;
     let out = fold_data(&columns, s)?;
-    if d == 2 { out.squeeze_dims(&[0]) } else { Ok(out) }
+    if d == 2 {
+        out.squeeze_dims(&[0])
+    } else {
+        Ok(out)
+    }
 }
 
 /// Where the windows of a fractional pooling begin: steps of `alpha` from a random start, the last at the end.
-fn fractional_starts<T: Element>(size: usize, out: usize, window: usize, sample: f64) -> Vec<usize> {
+fn fractional_starts<T: Element>(
+    size: usize,
+    out: usize,
+    window: usize,
+    sample: f64,
+) -> Vec<usize> {
     // Every step is rounded to the input's dtype, which decides where windows fall.
     let round = |x: f64| T::from_f64(x).to_f64();
     let mut starts = Vec::with_capacity(out);
@@ -686,7 +883,13 @@ fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)> {
     let out: SmallVec<[i64; 3]> = match (a.opt_ints(2), a.opt_floats(3)) {
         (Some(v), _) => each(&op, "output_size", v, n)?,
         (None, Some(r)) => {
-            let ratio = |d: usize| if r.len() == n { r[d] } else { r.first().copied().unwrap_or(0.5) };
+            let ratio = |d: usize| {
+                if r.len() == n {
+                    r[d]
+                } else {
+                    r.first().copied().unwrap_or(0.5)
+                }
+            };
             for d in 0..n {
                 crate::check!(
                     ratio(d) > 0.0 && ratio(d) < 1.0,
@@ -695,15 +898,25 @@ fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)> {
                     ratio(d)
                 );
             }
-            (0..n).map(|d| (space[d] as f64 * ratio(d)) as i64).collect()
+            (0..n)
+                .map(|d| (space[d] as f64 * ratio(d)) as i64)
+                .collect()
         }
         (None, None) => {
-            crate::bail!(Value, "{op} requires specifying either an output_size or an output_ratio")
+            crate::bail!(
+                Value,
+                "{op} requires specifying either an output_size or an output_ratio"
+            )
         }
     };
     const AXES: [&str; 3] = ["time", "height", "width"];
     for d in 0..n {
-        crate::check!(out[d] > 0 && window[d] > 0, Runtime, "{op}: sizes must be positive, got output_size {}", out[d]);
+        crate::check!(
+            out[d] > 0 && window[d] > 0,
+            Runtime,
+            "{op}: sizes must be positive, got output_size {}",
+            out[d]
+        );
         crate::check!(
             out[d] + window[d] - 1 <= space[d] as i64,
             Runtime,
@@ -742,7 +955,10 @@ fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)> {
     let data = x.detach().contiguous()?;
     // Two axes take their samples in the order width, height; three in the order time, height, width.
     let sample_of = |plane: usize, d: usize| samples[plane * n + if n == 2 { 1 - d } else { d }];
-    let (per_in, per_out): (usize, usize) = (space.iter().product(), out.iter().map(|&o| o as usize).product());
+    let (per_in, per_out): (usize, usize) = (
+        space.iter().product(),
+        out.iter().map(|&o| o as usize).product(),
+    );
     choose!(op, x.dtype(), floats, T => {
         use crate::cpu::element::Ordered;
         let (src, dst, at) = (data.as_slice::<T>()?, fill_slice::<T>(&result)?, fill_slice::<i64>(&indices)?);
@@ -781,7 +997,11 @@ fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)> {
         }
     });
     record_choice(
-        if n == 2 { "FractionalMaxPool2DBackward0" } else { "FractionalMaxPool3DBackward0" },
+        if n == 2 {
+            "FractionalMaxPool2DBackward0"
+        } else {
+            "FractionalMaxPool3DBackward0"
+        },
         &x,
         &result,
         &indices,
@@ -792,7 +1012,11 @@ fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)> {
 
 /// A pair of results, or the first alone.
 fn maybe_indices((out, indices): (Tensor, Tensor), both: bool) -> Value {
-    if both { Value::Tuple(vec![out, indices]) } else { out.into() }
+    if both {
+        Value::Tuple(vec![out, indices])
+    } else {
+        out.into()
+    }
 }
 
 macro_rules! pools {

@@ -2,7 +2,9 @@
 
 use super::args::{Args, GeneratorHandle, MemoryFormat};
 use super::create::Options;
-use crate::autograd::{self, Grads, Node, engine::grads, record_not_differentiable, record_stateless};
+use crate::autograd::{
+    self, Grads, Node, engine::grads, record_not_differentiable, record_stateless,
+};
 use crate::device::Device;
 use crate::dtype::{DType, default_dtype};
 use crate::error::Result;
@@ -30,11 +32,28 @@ pub fn default_generator() -> GeneratorHandle {
 macro_rules! reals {
     ($name:literal, $dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
-            DType::F16 => { type $T = half::f16; $body }
-            DType::BF16 => { type $T = half::bf16; $body }
-            DType::F32 => { type $T = f32; $body }
-            DType::F64 => { type $T = f64; $body }
-            d => crate::bail!(NotImplemented, "\"{}\" not implemented for '{}'", $name, d.scalar_name()),
+            DType::F16 => {
+                type $T = half::f16;
+                $body
+            }
+            DType::BF16 => {
+                type $T = half::bf16;
+                $body
+            }
+            DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            d => crate::bail!(
+                NotImplemented,
+                "\"{}\" not implemented for '{}'",
+                $name,
+                d.scalar_name()
+            ),
         }
     };
 }
@@ -66,7 +85,10 @@ pub(super) fn elements<T>(t: &Tensor) -> &mut [T] {
 }
 
 /// Runs `f` with the generator given, or the default one.
-pub(super) fn with_generator<R>(handle: Option<GeneratorHandle>, f: impl FnOnce(&mut Generator) -> R) -> R {
+pub(super) fn with_generator<R>(
+    handle: Option<GeneratorHandle>,
+    f: impl FnOnce(&mut Generator) -> R,
+) -> R {
     let handle = handle.unwrap_or_else(default_generator);
     let mut g = handle.lock().unwrap_or_else(PoisonError::into_inner);
     f(&mut g)
@@ -143,7 +165,12 @@ fn limits(d: DType) -> (f64, f64) {
 
 fn check_limit(what: &str, v: f64, d: DType) -> Result<()> {
     let (lo, hi) = limits(d);
-    crate::check!(v >= lo && v <= hi, Runtime, "{what} is out of bounds for {}", c_name(d));
+    crate::check!(
+        v >= lo && v <= hi,
+        Runtime,
+        "{what} is out of bounds for {}",
+        c_name(d)
+    );
     Ok(())
 }
 
@@ -183,10 +210,18 @@ impl Law {
                 );
             }
             Law::Normal(_, std) => {
-                crate::check!(std >= 0.0, Runtime, "normal expects std >= 0.0, but found std {std}")
+                crate::check!(
+                    std >= 0.0,
+                    Runtime,
+                    "normal expects std >= 0.0, but found std {std}"
+                )
             }
             Law::LogNormal(_, std) => {
-                crate::check!(std > 0.0, Runtime, "log_normal_ expects std > 0.0, but found std={std}")
+                crate::check!(
+                    std > 0.0,
+                    Runtime,
+                    "log_normal_ expects std > 0.0, but found std={std}"
+                )
             }
             Law::Exponential(rate) => {
                 crate::check!(
@@ -196,10 +231,18 @@ impl Law {
                      but you specified {}",
                     d.scalar_name()
                 );
-                crate::check!(rate > 0.0, Runtime, "exponential_ expects lambda > 0.0, but found lambda={rate}");
+                crate::check!(
+                    rate > 0.0,
+                    Runtime,
+                    "exponential_ expects lambda > 0.0, but found lambda={rate}"
+                );
             }
             Law::Geometric(p) => {
-                crate::check!(p > 0.0 && p < 1.0, Runtime, "geometric_ expects p to be in (0, 1), but got p={p}")
+                crate::check!(
+                    p > 0.0 && p < 1.0,
+                    Runtime,
+                    "geometric_ expects p to be in (0, 1), but got p={p}"
+                )
             }
             Law::Cauchy(_, sigma) => {
                 crate::check!(
@@ -209,7 +252,11 @@ impl Law {
                      you specified {}",
                     c_name(d)
                 );
-                crate::check!(sigma > 0.0, Runtime, "cauchy_ expects sigma > 0.0, but found sigma={sigma}");
+                crate::check!(
+                    sigma > 0.0,
+                    Runtime,
+                    "cauchy_ expects sigma > 0.0, but found sigma={sigma}"
+                );
             }
             Law::Bernoulli(p) => crate::check!(
                 (0.0..=1.0).contains(&p),
@@ -249,7 +296,11 @@ impl Law {
                 Law::Uniform(..) => self.draw(g, &real, plain),
                 Law::Normal(mean, std) => {
                     Law::Normal(0.0, std / std::f64::consts::SQRT_2).draw(g, &real, plain)?;
-                    if mean != 0.0 { flat.write_from(&flat.add_number(mean)?) } else { Ok(()) }
+                    if mean != 0.0 {
+                        flat.write_from(&flat.add_number(mean)?)
+                    } else {
+                        Ok(())
+                    }
                 }
                 _ => self.draw_real(g, flat, plain),
             };
@@ -269,16 +320,26 @@ impl Law {
             Law::LogNormal(mean, std) => {
                 reals!("log_normal_cpu", d, T => random::log_normal::<T>(g, elements(t), mean, std))
             }
-            Law::Exponential(rate) => reals!("exponential_cpu", d, T => random::exponential::<T>(g, elements(t), rate)),
-            Law::Cauchy(median, sigma) => reals!("cauchy_cpu", d, T => random::cauchy::<T>(g, elements(t), median, sigma)),
+            Law::Exponential(rate) => {
+                reals!("exponential_cpu", d, T => random::exponential::<T>(g, elements(t), rate))
+            }
+            Law::Cauchy(median, sigma) => {
+                reals!("cauchy_cpu", d, T => random::cauchy::<T>(g, elements(t), median, sigma))
+            }
             Law::Geometric(p) => {
-                crate::check!(d != DType::Bool, NotImplemented, "\"geometric_cpu\" not implemented for 'Bool'");
+                crate::check!(
+                    d != DType::Bool,
+                    NotImplemented,
+                    "\"geometric_cpu\" not implemented for 'Bool'"
+                );
                 numbers!("geometric_cpu", d, T => random::geometric::<T>(g, elements(t), p))
             }
             Law::Bernoulli(p) => {
                 numbers!("bernoulli_scalar_cpu_", d, T => random::bernoulli::<T>(g, elements(t), p))
             }
-            Law::Random => numbers!("random_kernel_cpu", d, T => random::random::<T>(g, elements(t))),
+            Law::Random => {
+                numbers!("random_kernel_cpu", d, T => random::random::<T>(g, elements(t)))
+            }
             Law::RandomFrom(i64::MIN, None) => {
                 numbers!("random_kernel_cpu", d, T => random::random_full::<T>(g, elements(t)))
             }
@@ -342,12 +403,24 @@ impl Law {
             Law::Exponential(rate) => {
                 // Never zero, so that a logarithm may follow.
                 let tiny = f64::from(f32::MIN_POSITIVE);
-                let u = fresh(There::Uniform { low: 0.0, high: 1.0 })?;
+                let u = fresh(There::Uniform {
+                    low: 0.0,
+                    high: 1.0,
+                })?;
                 t.write_from(&u.neg()?.log1p()?.div_scalar(-rate)?.add_number(tiny)?)
             }
             Law::Bernoulli(p) => random(name, t, There::Bernoulli { p }),
-            Law::RandomFrom(low, Some(high)) if !t.dtype().is_floating() && (high as i128 - low as i128) < (1i128 << 32) => {
-                random(name, t, There::Integers { low, count: (high - low) as u32 })
+            Law::RandomFrom(low, Some(high))
+                if !t.dtype().is_floating() && (high as i128 - low as i128) < (1i128 << 32) =>
+            {
+                random(
+                    name,
+                    t,
+                    There::Integers {
+                        low,
+                        count: (high - low) as u32,
+                    },
+                )
             }
             _ => t.need_cpu(name),
         }
@@ -366,7 +439,9 @@ impl Law {
             return autograd::no_grad(|| self.fill_on_device(&t.detach()));
         }
         let plain = t.is_contiguous();
-        with_generator(generator, |g| in_memory_order(t, |flat| self.draw(g, flat, plain)))
+        with_generator(generator, |g| {
+            in_memory_order(t, |flat| self.draw(g, flat, plain))
+        })
     }
 
     /// Over a tensor, whose history ends here.
@@ -386,7 +461,12 @@ impl Law {
 fn forget(t: &Tensor, name: &'static str) -> Result<()> {
     match t.view_of() {
         None => {
-            let node = Node::new(name, &[t], false, Rc::new(|g: &Grads| grads([Some(zeros_of(g)?)])));
+            let node = Node::new(
+                name,
+                &[t],
+                false,
+                Rc::new(|g: &Grads| grads([Some(zeros_of(g)?)])),
+            );
             node.add_output(t);
             t.set_grad_fn(node, 0);
         }
@@ -478,7 +558,13 @@ fn randperm(n: i64, generator: Option<GeneratorHandle>, o: Options) -> Result<Te
 }
 
 /// `normal` with a tensor among its parameters.
-fn normal_of(mean: &Tensor, std: &Tensor, like: &Tensor, generator: Option<GeneratorHandle>, name: &'static str) -> Result<Tensor> {
+fn normal_of(
+    mean: &Tensor,
+    std: &Tensor,
+    like: &Tensor,
+    generator: Option<GeneratorHandle>,
+    name: &'static str,
+) -> Result<Tensor> {
     crate::check!(
         !mean.dtype().is_complex() || !autograd::needs_grad(&[mean, std]),
         Runtime,
@@ -492,19 +578,34 @@ fn normal_of(mean: &Tensor, std: &Tensor, like: &Tensor, generator: Option<Gener
     let out = autograd::no_grad(|| -> Result<Tensor> {
         if std.is_wrapped() {
             let s = std.item()?.to_f64();
-            crate::check!(s >= 0.0, Runtime, "normal expects std >= 0.0, but found std {s}");
+            crate::check!(
+                s >= 0.0,
+                Runtime,
+                "normal expects std >= 0.0, but found std {s}"
+            );
         } else {
-            let low = std.detach().lt(&Tensor::wrapped(0)?)?.any()?.item()?.to_bool();
+            let low = std
+                .detach()
+                .lt(&Tensor::wrapped(0)?)?
+                .any()?
+                .item()?
+                .to_bool();
             crate::check!(!low, Runtime, "normal expects all elements of std >= 0.0");
         }
         let sizes = shape::broadcast(mean.sizes(), std.sizes())?;
         let t = Tensor::empty(&sizes, like.dtype(), like.device())?;
         Law::Normal(0.0, 1.0).fill(&t, generator)?;
         let d = t.dtype();
-        t.mul(&std.detach())?.to_dtype(d)?.add(&mean.detach())?.to_dtype(d)
+        t.mul(&std.detach())?
+            .to_dtype(d)?
+            .add(&mean.detach())?
+            .to_dtype(d)
     })?;
     if autograd::needs_grad(&[mean, std]) {
-        let sizes: [Sizes; 2] = [SmallVec::from_slice(mean.sizes()), SmallVec::from_slice(std.sizes())];
+        let sizes: [Sizes; 2] = [
+            SmallVec::from_slice(mean.sizes()),
+            SmallVec::from_slice(std.sizes()),
+        ];
         let dtypes = [mean.dtype(), std.dtype()];
         record_stateless(name, &[mean, std], &[&out], move |g| {
             let zeros = |i: usize| g.when(i, || Tensor::zeros(&sizes[i], dtypes[i], Device::Cpu));
@@ -557,7 +658,11 @@ fn bernoulli_tensor_(t: &Tensor, p: &Tensor, generator: Option<GeneratorHandle>)
     autograd::no_grad(|| -> Result<()> {
         let target = t.detach().permute(&order)?;
         let out = Tensor::empty(target.sizes(), t.dtype(), Device::Cpu)?;
-        bernoulli_into(&out, &p.detach().expand_to(t.sizes())?.permute(&order)?, generator)?;
+        bernoulli_into(
+            &out,
+            &p.detach().expand_to(t.sizes())?.permute(&order)?,
+            generator,
+        )?;
         target.write_from(&out)
     })?;
     t.bump();
@@ -567,8 +672,17 @@ fn bernoulli_tensor_(t: &Tensor, p: &Tensor, generator: Option<GeneratorHandle>)
     Ok(t.clone())
 }
 
-fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: Option<GeneratorHandle>) -> Result<Tensor> {
-    crate::check!(p.ndim() == 1 || p.ndim() == 2, Runtime, "prob_dist must be 1 or 2 dim");
+fn multinomial(
+    p: &Tensor,
+    count: i64,
+    replacement: bool,
+    generator: Option<GeneratorHandle>,
+) -> Result<Tensor> {
+    crate::check!(
+        p.ndim() == 1 || p.ndim() == 2,
+        Runtime,
+        "prob_dist must be 1 or 2 dim"
+    );
     crate::check!(
         p.dtype().is_floating(),
         Runtime,
@@ -583,7 +697,11 @@ fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: Option<Gene
         Runtime,
         "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
     );
-    crate::check!(n <= 1 << 24, Runtime, "number of categories cannot exceed 2^24");
+    crate::check!(
+        n <= 1 << 24,
+        Runtime,
+        "number of categories cannot exceed 2^24"
+    );
     let rows = if p.ndim() == 2 { p.sizes()[0] } else { 1 };
     let mut sizes: Sizes = SmallVec::from_slice(p.sizes());
     sizes[p.ndim() - 1] = k;
@@ -895,8 +1013,26 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &rand::DEF, &randn::DEF, &randint::DEF, &rand_like::DEF, &randn_like::DEF, &randint_like::DEF, &randperm::DEF,
-    &normal::DEF, &bernoulli::DEF, &bernoulli_::DEF, &multinomial::DEF, &poisson::DEF, &binomial::DEF,
-    &_standard_gamma::DEF, &_sample_dirichlet::DEF, &uniform_::DEF, &normal_::DEF, &log_normal_::DEF,
-    &exponential_::DEF, &geometric_::DEF, &cauchy_::DEF, &random_::DEF,
+    &rand::DEF,
+    &randn::DEF,
+    &randint::DEF,
+    &rand_like::DEF,
+    &randn_like::DEF,
+    &randint_like::DEF,
+    &randperm::DEF,
+    &normal::DEF,
+    &bernoulli::DEF,
+    &bernoulli_::DEF,
+    &multinomial::DEF,
+    &poisson::DEF,
+    &binomial::DEF,
+    &_standard_gamma::DEF,
+    &_sample_dirichlet::DEF,
+    &uniform_::DEF,
+    &normal_::DEF,
+    &log_normal_::DEF,
+    &exponential_::DEF,
+    &geometric_::DEF,
+    &cauchy_::DEF,
+    &random_::DEF,
 ];

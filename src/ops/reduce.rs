@@ -41,7 +41,9 @@ pub fn restore(g: &Tensor, sizes: &[usize], dims: &[usize], keepdim: bool) -> Re
     if keepdim {
         return Ok(g.clone());
     }
-    let kept: Sizes = (0..sizes.len()).map(|d| if dims.contains(&d) { 1 } else { sizes[d] }).collect();
+    let kept: Sizes = (0..sizes.len())
+        .map(|d| if dims.contains(&d) { 1 } else { sizes[d] })
+        .collect();
     g.reshape_to(&kept)
 }
 
@@ -58,7 +60,10 @@ pub fn as_rows(x: &Tensor, dims: &[usize]) -> Result<(Tensor, usize, usize)> {
         .map(|d| d as i64)
         .collect();
     let len: usize = dims.iter().map(|&d| x.sizes()[d]).product();
-    let rows: usize = (0..x.ndim()).filter(|d| !dims.contains(d)).map(|d| x.sizes()[d]).product();
+    let rows: usize = (0..x.ndim())
+        .filter(|d| !dims.contains(d))
+        .map(|d| x.sizes()[d])
+        .product();
     let t = autograd::no_grad(|| x.detach().permute(&order)?.contiguous())?;
     Ok((t, rows, len))
 }
@@ -108,7 +113,11 @@ impl Kind {
     }
 
     fn yields(self, reads: DType) -> DType {
-        if matches!(self, Kind::ArgMax | Kind::ArgMin) { DType::I64 } else { reads }
+        if matches!(self, Kind::ArgMax | Kind::ArgMin) {
+            DType::I64
+        } else {
+            reads
+        }
     }
 
     fn run(self, x: &Tensor, dims: &[usize], out: &Tensor) -> Result<()> {
@@ -146,12 +155,18 @@ impl Kind {
             Kind::Min => reals!(Min),
             Kind::Any => table!(Bool: kernels::Test::<false>),
             Kind::All => table!(Bool: kernels::Test::<true>),
-            Kind::ArgMax => table!(F32: kernels::Arg::<f32, false>::default(), F64: kernels::Arg::<f64, false>::default(),
-                                   I64: kernels::Arg::<i64, false>::default()),
-            Kind::ArgMin => table!(F32: kernels::Arg::<f32, true>::default(), F64: kernels::Arg::<f64, true>::default(),
-                                   I64: kernels::Arg::<i64, true>::default()),
-            Kind::Var(correction) => table!(F32: kernels::Variance::<f32> { correction, of: PhantomData },
-                                            F64: kernels::Variance::<f64> { correction, of: PhantomData }),
+            Kind::ArgMax => {
+                table!(F32: kernels::Arg::<f32, false>::default(), F64: kernels::Arg::<f64, false>::default(),
+                                   I64: kernels::Arg::<i64, false>::default())
+            }
+            Kind::ArgMin => {
+                table!(F32: kernels::Arg::<f32, true>::default(), F64: kernels::Arg::<f64, true>::default(),
+                                   I64: kernels::Arg::<i64, true>::default())
+            }
+            Kind::Var(correction) => {
+                table!(F32: kernels::Variance::<f32> { correction, of: PhantomData },
+                                            F64: kernels::Variance::<f64> { correction, of: PhantomData })
+            }
             Kind::Norm(0.0) => norm!(order::ZERO, 0.0),
             Kind::Norm(1.0) => norm!(order::ONE, 1.0),
             Kind::Norm(2.0) => norm!(order::TWO, 2.0),
@@ -192,7 +207,11 @@ pub fn reduce(kind: Kind, x: &Tensor, dims: &[usize], keepdim: bool) -> Result<T
     let out = Tensor::empty(&sizes, yields, x.device())?;
     kind.run(source, dims, &out)?;
     let wanted = if positions { yields } else { x.dtype() };
-    if yields == wanted || reads == DType::Bool { Ok(out) } else { autograd::no_grad(|| out.to_dtype(wanted)) }
+    if yields == wanted || reads == DType::Bool {
+        Ok(out)
+    } else {
+        autograd::no_grad(|| out.to_dtype(wanted))
+    }
 }
 
 /// A reduction by the folds a device has.
@@ -222,14 +241,20 @@ fn on_device(kind: Kind, x: &Tensor, dims: &[usize], keepdim: bool) -> Result<Te
         Kind::Var(correction) => {
             let mean = on_device(Kind::Mean, x, dims, true)?;
             let off = x.sub(&mean)?;
-            fold(Fold::Sum, &off.mul(&off)?, &sizes)?.div_scalar((count as f64 - correction).max(0.0))
+            fold(Fold::Sum, &off.mul(&off)?, &sizes)?
+                .div_scalar((count as f64 - correction).max(0.0))
         }
-        Kind::Norm(p) if p == 0.0 => fold(Fold::Sum, &x.to_dtype(DType::Bool)?.to_dtype(x.dtype())?, &sizes),
+        Kind::Norm(p) if p == 0.0 => fold(
+            Fold::Sum,
+            &x.to_dtype(DType::Bool)?.to_dtype(x.dtype())?,
+            &sizes,
+        ),
         Kind::Norm(p) if p == 1.0 => fold(Fold::Sum, &x.abs()?, &sizes),
         Kind::Norm(p) if p == 2.0 => fold(Fold::Sum, &x.mul(x)?, &sizes)?.sqrt(),
         Kind::Norm(p) if p == f64::INFINITY => fold(Fold::Max, &x.abs()?, &sizes),
         Kind::Norm(p) if p == f64::NEG_INFINITY => fold(Fold::Min, &x.abs()?, &sizes),
-        Kind::Norm(p) => fold(Fold::Sum, &x.abs()?.pow(&Tensor::wrapped(p)?)?, &sizes)?.pow(&Tensor::wrapped(1.0 / p)?),
+        Kind::Norm(p) => fold(Fold::Sum, &x.abs()?.pow(&Tensor::wrapped(p)?)?, &sizes)?
+            .pow(&Tensor::wrapped(1.0 / p)?),
     }
 }
 
@@ -242,7 +267,11 @@ pub struct Shape {
 
 impl Shape {
     pub fn of(x: &Tensor, dims: &[usize], keepdim: bool) -> Shape {
-        Shape { sizes: SmallVec::from_slice(x.sizes()), dims: SmallVec::from_slice(dims), keepdim }
+        Shape {
+            sizes: SmallVec::from_slice(x.sizes()),
+            dims: SmallVec::from_slice(dims),
+            keepdim,
+        }
     }
     /// The number of elements that became one.
     pub fn count(&self) -> usize {
@@ -272,7 +301,11 @@ pub fn check_nonempty(op: &str, x: &Tensor, dims: &[usize], given: bool) -> Resu
         );
     }
     for &d in dims {
-        crate::check!(x.sizes()[d] != 0, Index, "{op}(): Expected reduction dim {d} to have non-zero size.");
+        crate::check!(
+            x.sizes()[d] != 0,
+            Index,
+            "{op}(): Expected reduction dim {d} to have non-zero size."
+        );
     }
     Ok(())
 }
@@ -280,7 +313,11 @@ pub fn check_nonempty(op: &str, x: &Tensor, dims: &[usize], given: bool) -> Resu
 impl Tensor {
     /// Sums over axes into `dtype` (default: int64 for integers, else the input's).
     pub fn sum_with(&self, dims: &[usize], keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
-        let dtype = dtype.unwrap_or(if self.dtype().is_integral() { DType::I64 } else { self.dtype() });
+        let dtype = dtype.unwrap_or(if self.dtype().is_integral() {
+            DType::I64
+        } else {
+            self.dtype()
+        });
         let cast;
         let x = if self.dtype() == dtype {
             self
@@ -291,8 +328,14 @@ impl Tensor {
         let out = reduce(Kind::Sum, x, dims, keepdim)?;
         if autograd::needs_grad(&[x]) {
             let s = Shape::of(x, dims, keepdim);
-            let name = if s.whole() { "SumBackward0" } else { "SumBackward1" };
-            record_stateless(name, &[x], &[&out], move |g| grads([Some(s.expand(&g.get(0)?)?)]));
+            let name = if s.whole() {
+                "SumBackward0"
+            } else {
+                "SumBackward1"
+            };
+            record_stateless(name, &[x], &[&out], move |g| {
+                grads([Some(s.expand(&g.get(0)?)?)])
+            });
         }
         Ok(out)
     }
@@ -315,8 +358,16 @@ impl Tensor {
         let dims: Dims = (0..self.ndim())
             .filter(|&d| d < lead || (sizes[d - lead] == 1 && self.sizes()[d] != 1))
             .collect();
-        let summed = if dims.is_empty() { self.clone() } else { self.sum_dims(&dims, true)? };
-        if lead > 0 { summed.reshape_to(sizes) } else { Ok(summed) }
+        let summed = if dims.is_empty() {
+            self.clone()
+        } else {
+            self.sum_dims(&dims, true)?
+        };
+        if lead > 0 {
+            summed.reshape_to(sizes)
+        } else {
+            Ok(summed)
+        }
     }
 
     /// Whether any element is true.
@@ -338,7 +389,11 @@ impl Tensor {
         let out = reduce(Kind::Mean, self, dims, keepdim)?;
         if autograd::needs_grad(&[self]) {
             let s = Shape::of(self, dims, keepdim);
-            let name = if s.whole() { "MeanBackward0" } else { "MeanBackward1" };
+            let name = if s.whole() {
+                "MeanBackward0"
+            } else {
+                "MeanBackward1"
+            };
             record_stateless(name, &[self], &[&out], move |g| {
                 grads([Some(s.expand(&g.get(0)?)?.div_scalar(s.count() as f64)?)])
             });
@@ -347,20 +402,36 @@ impl Tensor {
     }
 
     /// The largest (or with `min` the smallest) elements; the gradient is shared among equals.
-    pub fn extreme(&self, min: bool, dims: &[usize], keepdim: bool, name: &'static str) -> Result<Tensor> {
+    pub fn extreme(
+        &self,
+        min: bool,
+        dims: &[usize],
+        keepdim: bool,
+        name: &'static str,
+    ) -> Result<Tensor> {
         let out = reduce(if min { Kind::Min } else { Kind::Max }, self, dims, keepdim)?;
         if autograd::needs_grad(&[self]) {
             let s = Shape::of(self, dims, keepdim);
             let (x, y) = (Saved::input(self), Saved::output(&out, 0));
             record(name, &[self], &[&out], move |g| {
-                let (x, y, grad) = (x.get(g)?.detach(), s.restore(&y.get(g)?.detach())?, s.restore(&g.get(0)?)?);
+                let (x, y, grad) = (
+                    x.get(g)?.detach(),
+                    s.restore(&y.get(g)?.detach())?,
+                    s.restore(&g.get(0)?)?,
+                );
                 let mask = autograd::no_grad(|| {
                     let mask = x.eq(&y)?;
-                    if y.isnan()?.any()?.item()?.to_bool() { mask.logical_or(&x.isnan()?) } else { Ok(mask) }
+                    if y.isnan()?.any()?.item()?.to_bool() {
+                        mask.logical_or(&x.isnan()?)
+                    } else {
+                        Ok(mask)
+                    }
                 })?;
                 let share = mask.sum_dims_as(&s.dims, grad.dtype())?;
                 let zero = Tensor::wrapped(0i64)?;
-                grads([Some(mask.where_(&grad.div(&share)?.expand_to(&s.sizes)?, &zero)?)])
+                grads([Some(
+                    mask.where_(&grad.div(&share)?.expand_to(&s.sizes)?, &zero)?,
+                )])
             });
         }
         Ok(out)
@@ -377,19 +448,31 @@ impl Tensor {
 
     /// The product over axes.
     pub fn prod_dims(&self, dims: &[usize], keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
-        let dtype = dtype.unwrap_or(if self.dtype().is_integral() { DType::I64 } else { self.dtype() });
+        let dtype = dtype.unwrap_or(if self.dtype().is_integral() {
+            DType::I64
+        } else {
+            self.dtype()
+        });
         let x = &self.to_dtype(dtype)?;
         let out = reduce(Kind::Prod, x, dims, keepdim)?;
         if autograd::needs_grad(&[x]) {
             let s = Shape::of(x, dims, keepdim);
-            let name = if s.whole() { "ProdBackward0" } else { "ProdBackward1" };
+            let name = if s.whole() {
+                "ProdBackward0"
+            } else {
+                "ProdBackward1"
+            };
             let (xs, ys) = (Saved::input(x), Saved::output(&out, 0));
             record(name, &[x], &[&out], move |g| {
                 let x = xs.get(g)?;
                 let grad = s.restore(&g.get(0)?)?;
                 let zero = Tensor::wrapped(0i64)?;
                 let has_zero = autograd::no_grad(|| x.eq(&zero)?.any()?.item())?.to_bool();
-                let slope = if has_zero { products_of_others(&x, &s.dims)? } else { s.restore(&ys.get(g)?)?.div(&x)? };
+                let slope = if has_zero {
+                    products_of_others(&x, &s.dims)?
+                } else {
+                    s.restore(&ys.get(g)?)?.div(&x)?
+                };
                 grads([Some(grad.mul(&slope.conj()?)?)])
             });
         }
@@ -398,14 +481,20 @@ impl Tensor {
 
     /// `log(sum(exp(self)))` over axes, without overflow.
     pub fn logsumexp(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
-        let x = &if self.dtype().is_integral() { self.to_dtype(default_dtype())? } else { self.clone() };
+        let x = &if self.dtype().is_integral() {
+            self.to_dtype(default_dtype())?
+        } else {
+            self.clone()
+        };
         let out = autograd::no_grad(|| -> Result<Tensor> {
             if x.numel() == 0 {
                 return x.exp()?.sum_dims(dims, keepdim)?.log();
             }
             let zero = Tensor::wrapped(0i64)?;
             let top = reduce(Kind::Max, &x.detach().real()?, dims, true)?;
-            let infinite = top.eq(&Tensor::wrapped(f64::INFINITY)?)?.logical_or(&top.eq(&Tensor::wrapped(f64::NEG_INFINITY)?)?)?;
+            let infinite = top
+                .eq(&Tensor::wrapped(f64::INFINITY)?)?
+                .logical_or(&top.eq(&Tensor::wrapped(f64::NEG_INFINITY)?)?)?;
             let top = infinite.where_(&zero, &top)?;
             let sum = x.sub(&top)?.exp()?.sum_dims(dims, true)?.log()?.add(&top)?;
             sum.reshape_to(&reduced_sizes(x.sizes(), dims, keepdim))
@@ -428,17 +517,26 @@ impl Tensor {
     }
 
     pub fn nansum(&self, dims: &[usize], keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
-        crate::check!(!self.dtype().is_complex(), Runtime, "nansum on CPU does not support complex inputs");
+        crate::check!(
+            !self.dtype().is_complex(),
+            Runtime,
+            "nansum on CPU does not support complex inputs"
+        );
         if !self.dtype().is_floating() {
             return self.sum_with(dims, keepdim, dtype);
         }
         let x = self.to_dtype(dtype.unwrap_or(self.dtype()))?;
         let kept = x.not_nan()?;
-        let out = autograd::no_grad(|| kept.where_(&x.detach(), &Tensor::wrapped(0i64)?)?.sum_dims(dims, keepdim))?;
+        let out = autograd::no_grad(|| {
+            kept.where_(&x.detach(), &Tensor::wrapped(0i64)?)?
+                .sum_dims(dims, keepdim)
+        })?;
         if autograd::needs_grad(&[&x]) {
             let s = Shape::of(&x, dims, keepdim);
             record("NansumBackward0", &[&x], &[&out], move |g| {
-                grads([Some(kept.where_(&s.expand(&g.get(0)?)?, &Tensor::wrapped(0i64)?)?)])
+                grads([Some(
+                    kept.where_(&s.expand(&g.get(0)?)?, &Tensor::wrapped(0i64)?)?,
+                )])
             });
         }
         Ok(out)
@@ -453,7 +551,10 @@ fn products_of_others(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
         .map(|d| d as i64)
         .collect();
     let moved = x.permute(&order)?;
-    let rows: usize = (0..x.ndim()).filter(|d| !dims.contains(d)).map(|d| x.sizes()[d]).product();
+    let rows: usize = (0..x.ndim())
+        .filter(|d| !dims.contains(d))
+        .map(|d| x.sizes()[d])
+        .product();
     let n: usize = dims.iter().map(|&d| x.sizes()[d]).product();
     let flat = moved.reshape_to(&[rows, n])?;
     let left = exclusive_products(&flat)?;
@@ -463,7 +564,9 @@ fn products_of_others(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
     for (i, &d) in order.iter().enumerate() {
         inverse[d as usize] = i as i64;
     }
-    left.mul(&right)?.reshape_to(moved.sizes())?.permute(&inverse)
+    left.mul(&right)?
+        .reshape_to(moved.sizes())?
+        .permute(&inverse)
 }
 
 /// For every element of a row the product of those before it.
@@ -475,18 +578,32 @@ fn exclusive_products(x: &Tensor) -> Result<Tensor> {
         return Ok(first);
     }
     let rest = x.strided_slice(1, 0, n as i64 - 1, 1)?.cumprod(1)?;
-    first.add(&crate::ops::view::slice_backward(&rest, x.sizes(), 1, 1, 1)?)
+    first.add(&crate::ops::view::slice_backward(
+        &rest,
+        x.sizes(),
+        1,
+        1,
+        1,
+    )?)
 }
 
 /// `any` and `all` over axes: uint8 stays uint8, everything else becomes bool.
 fn test(kind: Kind, x: &Tensor, dims: &[usize], keepdim: bool) -> Result<Tensor> {
     let out = reduce(kind, x, dims, keepdim)?;
-    if x.dtype() == DType::U8 { out.to_dtype(DType::U8) } else { Ok(out) }
+    if x.dtype() == DType::U8 {
+        out.to_dtype(DType::U8)
+    } else {
+        Ok(out)
+    }
 }
 
 /// As `axes`, but an empty list means none.
 fn listed_axes(dims: Option<&[i64]>, ndim: usize) -> Result<Dims> {
-    if dims.is_some_and(|d| d.is_empty()) { Ok(Dims::new()) } else { axes(dims, ndim) }
+    if dims.is_some_and(|d| d.is_empty()) {
+        Ok(Dims::new())
+    } else {
+        axes(dims, ndim)
+    }
 }
 
 /// The one axis of an overload with `int dim`.
@@ -506,7 +623,12 @@ fn mean(x: &Tensor, dims: Option<&[i64]>, keepdim: bool, dtype: Option<DType>) -
     x.to_dtype(to)?.mean_dims(&axes(dims, x.ndim())?, keepdim)
 }
 
-fn nanmean(x: &Tensor, dims: Option<&[i64]>, keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
+fn nanmean(
+    x: &Tensor,
+    dims: Option<&[i64]>,
+    keepdim: bool,
+    dtype: Option<DType>,
+) -> Result<Tensor> {
     crate::check!(
         x.dtype().is_differentiable(),
         Runtime,
@@ -515,7 +637,9 @@ fn nanmean(x: &Tensor, dims: Option<&[i64]>, keepdim: bool, dtype: Option<DType>
     );
     let dims = axes(dims, x.ndim())?;
     let sum = if x.dtype().is_complex() {
-        x.not_nan()?.where_(x, &Tensor::wrapped(0i64)?)?.sum_with(&dims, keepdim, dtype)?
+        x.not_nan()?
+            .where_(x, &Tensor::wrapped(0i64)?)?
+            .sum_with(&dims, keepdim, dtype)?
     } else {
         x.nansum(&dims, keepdim, dtype)?
     };
@@ -526,12 +650,31 @@ fn amax_or_amin(min: bool, x: &Tensor, dims: &[i64], keepdim: bool) -> Result<Te
     let op = if min { "amin" } else { "amax" };
     let at = axes(Some(dims), x.ndim())?;
     check_nonempty(op, x, &at, !dims.is_empty())?;
-    crate::check!(!x.dtype().is_complex(), NotImplemented, "\"{}_values_cpu\" not implemented for '{}'", &op[1..], x.dtype().scalar_name());
-    x.extreme(min, &at, keepdim, if min { "AminBackward0" } else { "AmaxBackward0" })
+    crate::check!(
+        !x.dtype().is_complex(),
+        NotImplemented,
+        "\"{}_values_cpu\" not implemented for '{}'",
+        &op[1..],
+        x.dtype().scalar_name()
+    );
+    x.extreme(
+        min,
+        &at,
+        keepdim,
+        if min {
+            "AminBackward0"
+        } else {
+            "AmaxBackward0"
+        },
+    )
 }
 
 fn count_nonzero(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    autograd::no_grad(|| x.detach().ne(&Tensor::wrapped(0i64)?)?.sum_with(dims, false, None))
+    autograd::no_grad(|| {
+        x.detach()
+            .ne(&Tensor::wrapped(0i64)?)?
+            .sum_with(dims, false, None)
+    })
 }
 
 op! {
@@ -655,6 +798,16 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &sum::DEF, &nansum::DEF, &mean::DEF, &nanmean::DEF, &prod::DEF, &any::DEF, &all::DEF, &amax::DEF, &amin::DEF,
-    &logsumexp::DEF, &sum_to_size::DEF, &count_nonzero::DEF,
+    &sum::DEF,
+    &nansum::DEF,
+    &mean::DEF,
+    &nanmean::DEF,
+    &prod::DEF,
+    &any::DEF,
+    &all::DEF,
+    &amax::DEF,
+    &amin::DEF,
+    &logsumexp::DEF,
+    &sum_to_size::DEF,
+    &count_nonzero::DEF,
 ];

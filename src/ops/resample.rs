@@ -15,10 +15,16 @@ pub type Maps = Rc<Vec<(usize, Axis)>>;
 /// Applies maps along axes.
 pub fn resample(x: &Tensor, maps: &Maps, name: &'static str) -> Result<Tensor> {
     x.need_cpu(name)?;
-    let out = if maps.iter().all(|m| m.1.is_copy()) { copy_along(x, maps)? } else { sum_along(x, maps, false)? };
+    let out = if maps.iter().all(|m| m.1.is_copy()) {
+        copy_along(x, maps)?
+    } else {
+        sum_along(x, maps, false)?
+    };
     if autograd::needs_grad(&[x]) {
         let maps = maps.clone();
-        record_stateless(name, &[x], &[&out], move |g| grads([Some(spread(&g.get(0)?, &maps, name)?)]));
+        record_stateless(name, &[x], &[&out], move |g| {
+            grads([Some(spread(&g.get(0)?, &maps, name)?)])
+        });
     }
     Ok(out)
 }
@@ -29,7 +35,10 @@ pub fn resample_linked(x: &Tensor, maps: &Maps, name: &'static str) -> Result<Te
     if autograd::needs_grad(&[x]) {
         let (maps, saved) = (maps.clone(), Saved::input(x));
         record(name, &[x], &[&out], move |g| {
-            grads([Some(linked_to(&spread(&g.get(0)?, &maps, name)?, &saved.get(g)?)?)])
+            grads([Some(linked_to(
+                &spread(&g.get(0)?, &maps, name)?,
+                &saved.get(g)?,
+            )?)])
         });
     }
     Ok(out)
@@ -62,7 +71,11 @@ fn copy_along(x: &Tensor, maps: &Maps) -> Result<Tensor> {
         return now.clone_data();
     }
     for (dim, axis) in maps.iter() {
-        let out = Tensor::empty(&with_size(now.sizes(), *dim, axis.to), now.dtype(), now.device())?;
+        let out = Tensor::empty(
+            &with_size(now.sizes(), *dim, axis.to),
+            now.dtype(),
+            now.device(),
+        )?;
         let inner: usize = now.sizes()[dim + 1..].iter().product();
         crate::dispatch_size!(now.dtype(), T => {
             // SAFETY: contiguous CPU tensors of elements of this size; `out` was just made and is written alone.
@@ -81,7 +94,11 @@ fn copy_along(x: &Tensor, maps: &Maps) -> Result<Tensor> {
 
 fn sum_along(x: &Tensor, maps: &Maps, transposed: bool) -> Result<Tensor> {
     let bytes = x.dtype() == DType::U8;
-    let mut now = if bytes { work(&x.to_dtype(DType::F32)?)? } else { work(x)? };
+    let mut now = if bytes {
+        work(&x.to_dtype(DType::F32)?)?
+    } else {
+        work(x)?
+    };
     for (dim, axis) in maps.iter() {
         let n = if transposed { axis.from } else { axis.to };
         let out = Tensor::empty(&with_size(now.sizes(), *dim, n), now.dtype(), now.device())?;
@@ -98,7 +115,11 @@ fn sum_along(x: &Tensor, maps: &Maps, transposed: bool) -> Result<Tensor> {
         now = out;
     }
     if bytes {
-        let rounded: Vec<u8> = now.as_slice::<f32>()?.iter().map(|v| (v + 0.5).floor().clamp(0.0, 255.0) as u8).collect();
+        let rounded: Vec<u8> = now
+            .as_slice::<f32>()?
+            .iter()
+            .map(|v| (v + 0.5).floor().clamp(0.0, 255.0) as u8)
+            .collect();
         return Tensor::from_slice_shaped(&rounded, now.sizes());
     }
     now.to_dtype(x.dtype())
@@ -135,7 +156,11 @@ impl Resize {
     /// Input pixels per output pixel.
     fn step(&self) -> f64 {
         if self.align_corners {
-            return if self.to > 1 { self.r((self.from as f64 - 1.0) / (self.to as f64 - 1.0)) } else { 0.0 };
+            return if self.to > 1 {
+                self.r((self.from as f64 - 1.0) / (self.to as f64 - 1.0))
+            } else {
+                0.0
+            };
         }
         match self.scale {
             Some(s) if s > 0.0 => self.r(1.0 / s),
@@ -155,7 +180,9 @@ impl Resize {
     fn axis(&self, filter: Filter) -> Option<Axis> {
         let step = self.step();
         let last = self.from - 1;
-        let rows = |f: &dyn Fn(usize) -> Vec<(usize, f64)>| Axis::weighted(self.from, (0..self.to).map(f).collect());
+        let rows = |f: &dyn Fn(usize) -> Vec<(usize, f64)>| {
+            Axis::weighted(self.from, (0..self.to).map(f).collect())
+        };
         match filter {
             Filter::Nearest | Filter::NearestExact => {
                 let half = if filter == Filter::Nearest { 0.0 } else { 0.5 };
@@ -177,25 +204,48 @@ impl Resize {
                 let p = self.position(step, j);
                 let i = p.floor();
                 let t = self.r(p - i);
-                (-1..3).map(|k| ((i + k as f64).clamp(0.0, last as f64) as usize, cubic(t - k as f64, -0.75))).collect()
+                (-1..3)
+                    .map(|k| {
+                        (
+                            (i + k as f64).clamp(0.0, last as f64) as usize,
+                            cubic(t - k as f64, -0.75),
+                        )
+                    })
+                    .collect()
             }),
-            Filter::LinearAntialias | Filter::CubicAntialias => rows(&|j| self.antialiased(filter, step, j)),
+            Filter::LinearAntialias | Filter::CubicAntialias => {
+                rows(&|j| self.antialiased(filter, step, j))
+            }
         }
     }
 
     /// Weights over all the input pixels that an output pixel covers, as image libraries shrink.
     fn antialiased(&self, filter: Filter, step: f64, j: usize) -> Vec<(usize, f64)> {
-        let reach = if filter == Filter::LinearAntialias { 1.0 } else { 2.0 };
-        let (support, inverse) = if step >= 1.0 { (reach * step, 1.0 / step) } else { (reach, 1.0) };
+        let reach = if filter == Filter::LinearAntialias {
+            1.0
+        } else {
+            2.0
+        };
+        let (support, inverse) = if step >= 1.0 {
+            (reach * step, 1.0 / step)
+        } else {
+            (reach, 1.0)
+        };
         let centre = step * (j as f64 + 0.5);
         let first = (centre - support + 0.5).max(0.0) as usize;
         let end = ((centre + support + 0.5) as usize).min(self.from);
         let weight = |i: usize| {
             let d = ((i as f64 - centre + 0.5) * inverse).abs();
-            if filter == Filter::LinearAntialias { (1.0 - d).max(0.0) } else { cubic(d, -0.5) }
+            if filter == Filter::LinearAntialias {
+                (1.0 - d).max(0.0)
+            } else {
+                cubic(d, -0.5)
+            }
         };
         let total: f64 = (first..end).map(weight).sum();
-        (first..end).map(|i| (i, if total == 0.0 { 0.0 } else { weight(i) / total })).collect()
+        (first..end)
+            .map(|i| (i, if total == 0.0 { 0.0 } else { weight(i) / total }))
+            .collect()
     }
 }
 
@@ -227,14 +277,22 @@ fn upsample(
         output_size.len()
     );
     crate::check!(
-        x.ndim() == spatial + 2 && x.sizes()[1..].iter().all(|&n| n > 0) || x.ndim() == spatial + 2 && x.sizes()[2..].contains(&0),
+        x.ndim() == spatial + 2 && x.sizes()[1..].iter().all(|&n| n > 0)
+            || x.ndim() == spatial + 2 && x.sizes()[2..].contains(&0),
         Runtime,
         "Non-empty {}D data tensor expected but got a tensor with sizes {}",
         spatial + 2,
         shape::list(x.sizes())
     );
     let letters = &["D", "H", "W"][3 - spatial..];
-    let shown = |v: &[i64]| letters.iter().zip(v).map(|(l, n)| format!("{l}: {n}")).collect::<Vec<_>>().join(", ");
+    let shown = |v: &[i64]| {
+        letters
+            .iter()
+            .zip(v)
+            .map(|(l, n)| format!("{l}: {n}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let from: Vec<i64> = x.sizes()[2..].iter().map(|&n| n as i64).collect();
     crate::check!(
         from.iter().chain(output_size).all(|&n| n > 0),
@@ -260,9 +318,13 @@ fn upsample(
             scale: scales.and_then(|s| s.get(d).copied()),
             double: x.dtype() == DType::F64,
         };
-        let axis = resize
-            .axis(filter)
-            .ok_or_else(|| crate::err!(Runtime, "{name}: positions outside the input of length {}", resize.from))?;
+        let axis = resize.axis(filter).ok_or_else(|| {
+            crate::err!(
+                Runtime,
+                "{name}: positions outside the input of length {}",
+                resize.from
+            )
+        })?;
         maps.push((d + 2, axis));
     }
     resample(x, &Rc::new(maps), name)

@@ -35,14 +35,19 @@ struct State {
 
 impl State {
     fn map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<State> {
-        Ok(State { h: f(&self.h)?, c: self.c.as_ref().map(&f).transpose()? })
+        Ok(State {
+            h: f(&self.h)?,
+            c: self.c.as_ref().map(&f).transpose()?,
+        })
     }
 }
 
 /// Equal parts of the last axis.
 fn gates(t: &Tensor, n: usize) -> Result<Vec<Tensor>> {
     let size = t.size(-1)? / n;
-    (0..n).map(|i| t.narrow(-1, (i * size) as i64, size as i64)).collect()
+    (0..n)
+        .map(|i| t.narrow(-1, (i * size) as i64, size as i64))
+        .collect()
 }
 
 impl Cell {
@@ -74,14 +79,23 @@ impl Cell {
                 let reset = x[0].add(&s[0])?.sigmoid()?;
                 let update = x[1].add(&s[1])?.sigmoid()?;
                 let new = x[2].add(&reset.mul(&s[2])?)?.tanh()?;
-                Ok(State { h: h.sub(&new)?.mul(&update)?.add(&new)?, c: None })
+                Ok(State {
+                    h: h.sub(&new)?.mul(&update)?.add(&new)?,
+                    c: None,
+                })
             }
             (Cell::Relu, _) => {
                 let sum = from_input.add(&from_state)?;
                 let zero = Tensor::wrapped(0i64)?;
-                Ok(State { h: sum.clamp(Some(&zero.to_dtype(sum.dtype())?), None)?, c: None })
+                Ok(State {
+                    h: sum.clamp(Some(&zero.to_dtype(sum.dtype())?), None)?,
+                    c: None,
+                })
             }
-            _ => Ok(State { h: from_input.add(&from_state)?.tanh()?, c: None }),
+            _ => Ok(State {
+                h: from_input.add(&from_state)?.tanh()?,
+                c: None,
+            }),
         }
     }
 }
@@ -93,7 +107,14 @@ enum Sequence<'a> {
 }
 
 /// Runs one direction of one layer; returns the outputs in the order of the input, and the last state.
-fn run(cell: Cell, x: &Tensor, kind: &Sequence, first: &State, w: &Weights, backwards: bool) -> Result<(Tensor, State)> {
+fn run(
+    cell: Cell,
+    x: &Tensor,
+    kind: &Sequence,
+    first: &State,
+    w: &Weights,
+    backwards: bool,
+) -> Result<(Tensor, State)> {
     let all = x.linear(w.w_ih, w.b_ih)?;
     let mut state = first.clone();
     match kind {
@@ -111,11 +132,19 @@ fn run(cell: Cell, x: &Tensor, kind: &Sequence, first: &State, w: &Weights, back
             Ok((stack(&outputs, 0)?, state))
         }
         Sequence::Packed(batches) => {
-            let starts: Vec<i64> =
-                batches.iter().scan(0, |at, &b| { let s = *at; *at += b; Some(s) }).collect();
+            let starts: Vec<i64> = batches
+                .iter()
+                .scan(0, |at, &b| {
+                    let s = *at;
+                    *at += b;
+                    Some(s)
+                })
+                .collect();
             let mut outputs: Vec<Tensor> = Vec::with_capacity(batches.len());
             if backwards {
-                let Some(&last) = batches.last() else { crate::bail!(Runtime, "a packed sequence must not be empty") };
+                let Some(&last) = batches.last() else {
+                    crate::bail!(Runtime, "a packed sequence must not be empty")
+                };
                 state = first.map(|t| t.narrow(0, 0, last))?;
                 let mut have = last;
                 for t in (0..batches.len()).rev() {
@@ -153,7 +182,14 @@ fn run(cell: Cell, x: &Tensor, kind: &Sequence, first: &State, w: &Weights, back
             ended.reverse();
             let h: Vec<Tensor> = ended.iter().map(|s| s.h.clone()).collect();
             let c: Vec<Tensor> = ended.iter().filter_map(|s| s.c.clone()).collect();
-            let last = State { h: cat(&h, 0)?, c: if c.is_empty() { None } else { Some(cat(&c, 0)?) } };
+            let last = State {
+                h: cat(&h, 0)?,
+                c: if c.is_empty() {
+                    None
+                } else {
+                    Some(cat(&c, 0)?)
+                },
+            };
             Ok((cat(&outputs, 0)?, last))
         }
     }
@@ -174,17 +210,35 @@ impl Network<'_> {
     fn weights(&self, at: usize, per: usize) -> Weights<'_> {
         let p = &self.params[at * per..(at + 1) * per];
         let plain = if self.biases { 4 } else { 2 };
-        Weights { w_ih: &p[0], w_hh: &p[1], b_ih: self.biases.then(|| &p[2]), b_hh: self.biases.then(|| &p[3]), w_hr: p.get(plain) }
+        Weights {
+            w_ih: &p[0],
+            w_hh: &p[1],
+            b_ih: self.biases.then(|| &p[2]),
+            b_hh: self.biases.then(|| &p[3]),
+            w_hr: p.get(plain),
+        }
     }
 
     /// All layers over the sequence; states have one entry per layer and direction on their first axis.
-    fn run(&self, x: &Tensor, kind: &Sequence, h0: &Tensor, c0: Option<&Tensor>) -> Result<(Tensor, State)> {
+    fn run(
+        &self,
+        x: &Tensor,
+        kind: &Sequence,
+        h0: &Tensor,
+        c0: Option<&Tensor>,
+    ) -> Result<(Tensor, State)> {
         let directions = if self.bidirectional { 2 } else { 1 };
         let count = self.layers * directions;
         let plain = if self.biases { 4 } else { 2 };
-        let per = if count == 0 { 0 } else { self.params.len() / count };
+        let per = if count == 0 {
+            0
+        } else {
+            self.params.len() / count
+        };
         crate::check!(
-            count > 0 && per * count == self.params.len() && (per == plain || (per == plain + 1 && self.cell == Cell::Lstm)),
+            count > 0
+                && per * count == self.params.len()
+                && (per == plain || (per == plain + 1 && self.cell == Cell::Lstm)),
             Runtime,
             "got an incorrect number of RNN parameters"
         );
@@ -204,18 +258,30 @@ impl Network<'_> {
                     h: h0.select(0, at as i64)?,
                     c: c0.map(|c| c.select(0, at as i64)).transpose()?,
                 };
-                let (out, state) = run(self.cell, &x, kind, &first, &self.weights(at, per), d == 1)?;
+                let (out, state) =
+                    run(self.cell, &x, kind, &first, &self.weights(at, per), d == 1)?;
                 outputs.push(out);
                 last.push(state);
             }
-            x = if directions == 2 { cat(&outputs, -1)? } else { outputs.swap_remove(0) };
+            x = if directions == 2 {
+                cat(&outputs, -1)?
+            } else {
+                outputs.swap_remove(0)
+            };
             if self.train && self.dropout > 0.0 && layer + 1 < self.layers {
                 x = dropout(&x, self.dropout)?;
             }
         }
         let h: Vec<Tensor> = last.iter().map(|s| s.h.clone()).collect();
         let c: Vec<Tensor> = last.iter().filter_map(|s| s.c.clone()).collect();
-        let state = State { h: stack(&h, 0)?, c: if c.is_empty() { None } else { Some(stack(&c, 0)?) } };
+        let state = State {
+            h: stack(&h, 0)?,
+            c: if c.is_empty() {
+                None
+            } else {
+                Some(stack(&c, 0)?)
+            },
+        };
         Ok((x, state))
     }
 }
@@ -252,11 +318,27 @@ fn padded(cell: Cell, a: &Args) -> Result<Value> {
     };
     let batch_first = a.bool(8);
     let x = a.tensor(0);
-    crate::check!(x.ndim() == 3, Runtime, "input must have 3 dimensions, got {}", x.ndim());
+    crate::check!(
+        x.ndim() == 3,
+        Runtime,
+        "input must have 3 dimensions, got {}",
+        x.ndim()
+    );
     let x = if batch_first { x.transpose(0, 1)? } else { x };
-    crate::check!(x.sizes()[0] > 0, Runtime, "Expected sequence length to be larger than 0 in RNN");
+    crate::check!(
+        x.sizes()[0] > 0,
+        Runtime,
+        "Expected sequence length to be larger than 0 in RNN"
+    );
     let (out, state) = net.run(&x, &Sequence::Padded, h, c)?;
-    Ok(results(if batch_first { out.transpose(0, 1)? } else { out }, state))
+    Ok(results(
+        if batch_first {
+            out.transpose(0, 1)?
+        } else {
+            out
+        },
+        state,
+    ))
 }
 
 fn packed(cell: Cell, a: &Args) -> Result<Value> {
@@ -280,7 +362,13 @@ fn single(cell: Cell, a: &Args) -> Result<Value> {
     let x = a.tensor(0);
     let (h, c) = states(cell, a, 1)?;
     let (w_ih, w_hh) = (a.tensor(2), a.tensor(3));
-    let w = Weights { w_ih: &w_ih, w_hh: &w_hh, b_ih: a.opt_tensor(4), b_hh: a.opt_tensor(5), w_hr: None };
+    let w = Weights {
+        w_ih: &w_ih,
+        w_hh: &w_hh,
+        b_ih: a.opt_tensor(4),
+        b_hh: a.opt_tensor(5),
+        w_hr: None,
+    };
     crate::check!(
         w_ih.ndim() == 2 && w_ih.sizes()[0] == cell.gate_count() * h.size(-1)?,
         Runtime,
@@ -289,7 +377,14 @@ fn single(cell: Cell, a: &Args) -> Result<Value> {
         h.size(-1)?,
         shape::list(w_ih.sizes())
     );
-    let state = cell.step(&x.linear(w.w_ih, w.b_ih)?, &State { h: h.clone(), c: c.cloned() }, &w)?;
+    let state = cell.step(
+        &x.linear(w.w_ih, w.b_ih)?,
+        &State {
+            h: h.clone(),
+            c: c.cloned(),
+        },
+        &w,
+    )?;
     Ok(match state.c {
         Some(c) => Value::Tuple(vec![state.h, c]),
         None => state.h.into(),

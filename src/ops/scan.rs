@@ -3,12 +3,12 @@
 use super::minmax::{by_dim, pick};
 use crate::autograd::{self, Saved, engine::grads, record, record_stateless};
 use crate::cpu::scan::{log_add_exp, scan};
+use crate::dispatch_ordered;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::args::Value;
 use crate::shape;
 use crate::tensor::Tensor;
-use crate::dispatch_ordered;
 use num_complex::Complex;
 
 /// Runs a step along `dim` of a detached tensor, in the dtype sums are kept in.
@@ -75,7 +75,12 @@ impl Tensor {
         if autograd::needs_grad(&[self]) {
             let (xs, ys) = (Saved::input(self), Saved::output(&out, 0));
             record("CumprodBackward0", &[self], &[&out], move |g| {
-                grads([Some(cumprod_backward(&g.get(0)?, &xs.get(g)?, &ys.get(g)?, d)?)])
+                grads([Some(cumprod_backward(
+                    &g.get(0)?,
+                    &xs.get(g)?,
+                    &ys.get(g)?,
+                    d,
+                )?)])
             });
         }
         Ok(out)
@@ -94,7 +99,12 @@ impl Tensor {
         if autograd::needs_grad(&[self]) {
             let (xs, ys) = (Saved::input(self), Saved::output(&out, 0));
             record("LogcumsumexpBackward0", &[self], &[&out], move |g| {
-                grads([Some(logcumsumexp_backward(&g.get(0)?, &xs.get(g)?, &ys.get(g)?, d)?)])
+                grads([Some(logcumsumexp_backward(
+                    &g.get(0)?,
+                    &xs.get(g)?,
+                    &ys.get(g)?,
+                    d,
+                )?)])
             });
         }
         Ok(out)
@@ -103,7 +113,11 @@ impl Tensor {
 
 fn complex_log_add_exp(a: Complex<f64>, b: Complex<f64>) -> Complex<f64> {
     let (low, high) = if a.re < b.re { (a, b) } else { (b, a) };
-    if low.re == f64::NEG_INFINITY { high } else { high + (Complex::new(1.0, 0.0) + (low - high).exp()).ln() }
+    if low.re == f64::NEG_INFINITY {
+        high
+    } else {
+        high + (Complex::new(1.0, 0.0) + (low - high).exp()).ln()
+    }
 }
 
 fn cumprod_backward(g: &Tensor, x: &Tensor, y: &Tensor, d: usize) -> Result<Tensor> {
@@ -114,7 +128,12 @@ fn cumprod_backward(g: &Tensor, x: &Tensor, y: &Tensor, d: usize) -> Result<Tens
     let (xc, yc) = (x.conj()?, y.conj()?);
     let has_zero = autograd::no_grad(|| x.eq(&zero)?.any()?.item())?.to_bool();
     if !has_zero {
-        return g.mul(&yc)?.reversed(d)?.cumsum(d as i64)?.reversed(d)?.div(&xc);
+        return g
+            .mul(&yc)?
+            .reversed(d)?
+            .cumsum(d as i64)?
+            .reversed(d)?
+            .div(&xc);
     }
     // Element k takes part in all products from the k-th on: each is that of the elements before it times that of those
     // after it.
@@ -124,8 +143,14 @@ fn cumprod_backward(g: &Tensor, x: &Tensor, y: &Tensor, d: usize) -> Result<Tens
         let before = xc.strided_slice(d, 0, k, 1)?.prod_dims(&[d], true, None)?;
         let mut slope = g.strided_slice(d, k, 1, 1)?;
         if k + 1 < n {
-            let after = xc.strided_slice(d, k + 1, n - k - 1, 1)?.cumprod(d as i64)?;
-            slope = slope.add(&g.strided_slice(d, k + 1, n - k - 1, 1)?.mul(&after)?.sum_dims(&[d], true)?)?;
+            let after = xc
+                .strided_slice(d, k + 1, n - k - 1, 1)?
+                .cumprod(d as i64)?;
+            slope = slope.add(
+                &g.strided_slice(d, k + 1, n - k - 1, 1)?
+                    .mul(&after)?
+                    .sum_dims(&[d], true)?,
+            )?;
         }
         let part = crate::ops::view::slice_backward(&slope.mul(&before)?, x.sizes(), d, k, 1)?;
         out = Some(match out {
@@ -140,10 +165,23 @@ fn logcumsumexp_backward(g: &Tensor, x: &Tensor, y: &Tensor, d: usize) -> Result
     if x.ndim() == 0 || x.numel() == 0 {
         return Ok(g.clone());
     }
-    let back = |t: &Tensor| -> Result<Tensor> { t.reversed(d)?.logcumsumexp(d as i64)?.reversed(d)?.add(x)?.exp() };
+    let back = |t: &Tensor| -> Result<Tensor> {
+        t.reversed(d)?
+            .logcumsumexp(d as i64)?
+            .reversed(d)?
+            .add(x)?
+            .exp()
+    };
     if x.dtype().is_complex() {
         let (xc, yc) = (x.conj()?, y.conj()?);
-        return g.log()?.sub(&yc)?.reversed(d)?.logcumsumexp(d as i64)?.reversed(d)?.add(&xc)?.exp();
+        return g
+            .log()?
+            .sub(&yc)?
+            .reversed(d)?
+            .logcumsumexp(d as i64)?
+            .reversed(d)?
+            .add(&xc)?
+            .exp();
     }
     let (zero, floor) = (Tensor::wrapped(0i64)?, Tensor::wrapped(f64::NEG_INFINITY)?);
     let one = Tensor::wrapped(1i64)?;
@@ -157,12 +195,20 @@ fn logcumsumexp_backward(g: &Tensor, x: &Tensor, y: &Tensor, d: usize) -> Result
 
 /// The input of a running op as it is summed: integers in int64.
 fn widened(x: &Tensor, dtype: Option<DType>) -> Result<Tensor> {
-    x.to_dtype(dtype.unwrap_or(if x.dtype().is_integral() { DType::I64 } else { x.dtype() }))
+    x.to_dtype(dtype.unwrap_or(if x.dtype().is_integral() {
+        DType::I64
+    } else {
+        x.dtype()
+    }))
 }
 
 /// Running extremes with their positions; later ones win among equals, NaN among all.
 fn running_extreme(min: bool, x: &Tensor, dim: i64) -> Result<Value> {
-    let (name, node) = if min { ("cummin", "CumminBackward0") } else { ("cummax", "CummaxBackward0") };
+    let (name, node) = if min {
+        ("cummin", "CumminBackward0")
+    } else {
+        ("cummax", "CummaxBackward0")
+    };
     let d = shape::wrap_dim(dim, x.ndim())?;
     x.need_cpu(name)?;
     let (_, n, inner) = by_dim(x, d);
@@ -181,7 +227,11 @@ fn running_extreme(min: bool, x: &Tensor, dim: i64) -> Result<Value> {
             scan::<T, (u64, i64), i64>(source.as_slice::<T>()?, n, inner, at.data_ptr() as *mut i64, (0, -1), step, |s| s.1)
         }
     });
-    Ok(Value::Named(name, &["values", "indices"], vec![pick(node, x, d, &at, false)?, at]))
+    Ok(Value::Named(
+        name,
+        &["values", "indices"],
+        vec![pick(node, x, d, &at, false)?, at],
+    ))
 }
 
 op! {
@@ -226,5 +276,10 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] =
-    &[&cumsum::DEF, &cumprod::DEF, &logcumsumexp::DEF, &cummax::DEF, &cummin::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &cumsum::DEF,
+    &cumprod::DEF,
+    &logcumsumexp::DEF,
+    &cummax::DEF,
+    &cummin::DEF,
+];

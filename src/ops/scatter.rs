@@ -1,6 +1,7 @@
 //! Reading and writing at positions an index tensor gives along one axis: gather, scatter and their folds, `take`
 //! and `put`.
 
+use super::args::Args;
 use crate::autograd::{self, Grads, Saved, engine::grads, record, record_not_differentiable};
 use crate::cpu::index::{self as kernel, Fold, shown};
 use crate::dtype::DType;
@@ -22,7 +23,11 @@ fn long(op: &str, index: &Tensor) -> Result<Tensor> {
 
 /// The tensor with at least one axis, over the same memory.
 pub fn at_least_1d(t: &Tensor) -> Result<Tensor> {
-    if t.ndim() > 0 { Ok(t.clone()) } else { autograd::no_grad(|| t.detach().reshape(&[1])) }
+    if t.ndim() > 0 {
+        Ok(t.clone())
+    } else {
+        autograd::no_grad(|| t.detach().reshape(&[1]))
+    }
 }
 
 /// A number as a 0-d tensor of `dtype`, if the dtype has room for it.
@@ -31,9 +36,15 @@ pub fn number_of(value: Scalar, dtype: DType) -> Result<Tensor> {
     let (name, fits) = match dtype {
         DType::U8 => ("uint8_t", real.abs() <= u8::MAX as f64),
         DType::I8 => ("int8_t", (i8::MIN as f64..=i8::MAX as f64).contains(&real)),
-        DType::I16 => ("int16_t", (i16::MIN as f64..=i16::MAX as f64).contains(&real)),
+        DType::I16 => (
+            "int16_t",
+            (i16::MIN as f64..=i16::MAX as f64).contains(&real),
+        ),
         DType::I32 => ("int", (i32::MIN as f64..=i32::MAX as f64).contains(&real)),
-        DType::I64 => ("int64_t", (i64::MIN as f64..=i64::MAX as f64).contains(&real)),
+        DType::I64 => (
+            "int64_t",
+            (i64::MIN as f64..=i64::MAX as f64).contains(&real),
+        ),
         DType::U16 => ("uint16_t", real.abs() <= u16::MAX as f64),
         DType::U32 => ("uint32_t", real.abs() <= u32::MAX as f64),
         DType::U64 => ("uint64_t", real.abs() <= u64::MAX as f64),
@@ -42,7 +53,11 @@ pub fn number_of(value: Scalar, dtype: DType) -> Result<Tensor> {
         _ => ("double", true),
     };
     let whole = dtype.is_complex() || dtype == DType::Bool || value.to_complex().im == 0.0;
-    crate::check!(fits && whole, Runtime, "value cannot be converted to type {name} without overflow");
+    crate::check!(
+        fits && whole,
+        Runtime,
+        "value cannot be converted to type {name} without overflow"
+    );
     Tensor::scalar(value, dtype)
 }
 
@@ -57,7 +72,10 @@ fn in_bounds(index: &Tensor, dim: usize, n: usize) -> Result<()> {
         return Ok(());
     }
     kernel::check_bounds(index, 0, n, |i| {
-        crate::err!(Runtime, "index {i} is out of bounds for dimension {dim} with size {n}")
+        crate::err!(
+            Runtime,
+            "index {i} is out of bounds for dimension {dim} with size {n}"
+        )
     })
 }
 
@@ -102,14 +120,24 @@ pub fn gather(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
         let saved = Saved::input(index);
         record("GatherBackward0", &[x], &[&out], move |g: &Grads| {
             let (g0, index) = (g.get(0)?, saved.get(g)?);
-            grads([Some(scatter_add(&Tensor::zeros(&sizes, g0.dtype(), g0.device())?, d as i64, &index, &g0)?)])
+            grads([Some(scatter_add(
+                &Tensor::zeros(&sizes, g0.dtype(), g0.device())?,
+                d as i64,
+                &index,
+                &g0,
+            )?)])
         });
     }
     Ok(out)
 }
 
 /// What all scatters ask of their arguments; the axis and the index as int64.
-fn check_scatter(x: &Tensor, dim: i64, index: &Tensor, src: Option<&Tensor>) -> Result<(usize, Tensor)> {
+fn check_scatter(
+    x: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    src: Option<&Tensor>,
+) -> Result<(usize, Tensor)> {
     x.same_device(index)?;
     if let Some(s) = src {
         x.same_device(s)?;
@@ -117,7 +145,11 @@ fn check_scatter(x: &Tensor, dim: i64, index: &Tensor, src: Option<&Tensor>) -> 
     let d = shape::wrap_dim(dim, x.ndim())?;
     let at = long("scatter", index)?;
     if let Some(s) = src {
-        crate::check!(s.dtype() == x.dtype(), Runtime, "scatter(): Expected self.dtype to be equal to src.dtype");
+        crate::check!(
+            s.dtype() == x.dtype(),
+            Runtime,
+            "scatter(): Expected self.dtype to be equal to src.dtype"
+        );
     }
     if at.numel() == 0 {
         return Ok((d, at));
@@ -158,11 +190,21 @@ fn check_scatter(x: &Tensor, dim: i64, index: &Tensor, src: Option<&Tensor>) -> 
 }
 
 /// Runs a scatter into `out`, whose memory is its own.
-fn scatter_data(out: &Tensor, d: usize, at: &Tensor, src: &Tensor, fold: Option<Fold>) -> Result<()> {
+fn scatter_data(
+    out: &Tensor,
+    d: usize,
+    at: &Tensor,
+    src: &Tensor,
+    fold: Option<Fold>,
+) -> Result<()> {
     if at.numel() == 0 {
         return Ok(());
     }
-    let (out, at, src) = (at_least_1d(out)?, at_least_1d(at)?, at_least_1d(&src.detach())?);
+    let (out, at, src) = (
+        at_least_1d(out)?,
+        at_least_1d(at)?,
+        at_least_1d(&src.detach())?,
+    );
     #[cfg(feature = "gpu")]
     if !out.device().is_cpu() {
         use crate::gpu::{Move, by_index};
@@ -206,17 +248,61 @@ fn fit_source(g: Tensor, sizes: &[usize]) -> Result<Tensor> {
     Ok(g)
 }
 
+/// What an op writes to: a copy, or the tensor's own memory where it runs in place.
+pub fn target(x: &Tensor, over: bool) -> Result<Tensor> {
+    if over { Ok(x.detach()) } else { x.clone_data() }
+}
+
+/// Whether two dense tensors share elements.
+fn meets(a: &Tensor, b: &Tensor) -> bool {
+    let span = |t: &Tensor| {
+        let start = t.offset() * t.dtype().size();
+        (start, start + t.numel() * t.dtype().size())
+    };
+    let ((a0, a1), (b0, b1)) = (span(a), span(b));
+    a.storage().same(b.storage()) && a.is_dense() && b.is_dense() && a0 < b1 && b0 < a1
+}
+
+/// Runs `f(x, over)` in place: over the memory of `x` where no gradient and no shared memory forbids it.
+pub fn in_place(
+    x: &Tensor,
+    others: &[&Tensor],
+    f: impl Fn(&Tensor, bool) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let grad = autograd::needs_grad(&[x]) || autograd::needs_grad(others);
+    autograd::inplace::check(x, grad)?;
+    crate::check!(
+        !others.iter().any(|t| meets(x, t)),
+        Runtime,
+        "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory \
+         location. Please clone() the tensor before performing the operation."
+    );
+    if !grad && x.device().is_cpu() && !others.iter().any(|t| t.storage().same(x.storage())) {
+        f(x, true)?;
+        x.bump();
+        return Ok(x.clone());
+    }
+    let before = if grad {
+        autograd::inplace::original(x)?
+    } else {
+        x.clone()
+    };
+    x.overwrite(&f(&before, false)?)
+}
+
 /// A copy of `x` with the elements of `src` written where the index says.
-pub fn scatter(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+pub fn scatter(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor, over: bool) -> Result<Tensor> {
     let (d, at) = check_scatter(x, dim, index, Some(src))?;
-    let out = x.clone_data()?;
+    let out = target(x, over)?;
     autograd::no_grad(|| scatter_data(&out, d, &at, src, None))?;
     if autograd::needs_grad(&[x, src]) {
         let sizes: Sizes = SmallVec::from_slice(src.sizes());
         let saved = Saved::input(index);
         record("ScatterBackward0", &[x, src], &[&out], move |g: &Grads| {
             let (g0, index) = (g.get(0)?, saved.get(g)?);
-            let to_x = g.when(0, || scatter_number(&g0, dim, &index, Scalar::Int(0)))?;
+            let to_x = g.when(0, || {
+                scatter_number(&g0, dim, &index, Scalar::Int(0), false)
+            })?;
             let to_src = g.when(1, || fit_source(gather(&g0, dim, &index)?, &sizes))?;
             grads([to_x, to_src])
         });
@@ -225,29 +311,56 @@ pub fn scatter(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor) -> Result<Ten
 }
 
 /// A copy of `x` with a number written where the index says.
-pub fn scatter_number(x: &Tensor, dim: i64, index: &Tensor, value: Scalar) -> Result<Tensor> {
+pub fn scatter_number(
+    x: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    value: Scalar,
+    over: bool,
+) -> Result<Tensor> {
     let (d, at) = check_scatter(x, dim, index, None)?;
-    let out = x.clone_data()?;
-    autograd::no_grad(|| scatter_data(&out, d, &at, &number_of(value, x.dtype())?.expand_to(at.sizes())?, None))?;
+    let out = target(x, over)?;
+    autograd::no_grad(|| {
+        scatter_data(
+            &out,
+            d,
+            &at,
+            &number_of(value, x.dtype())?.expand_to(at.sizes())?,
+            None,
+        )
+    })?;
     if autograd::needs_grad(&[x]) {
         let saved = Saved::input(index);
         record("ScatterBackward1", &[x], &[&out], move |g: &Grads| {
             let (g0, index) = (g.get(0)?, saved.get(g)?);
-            grads([Some(scatter_number(&g0, dim, &index, Scalar::Int(0))?)])
+            grads([Some(scatter_number(
+                &g0,
+                dim,
+                &index,
+                Scalar::Int(0),
+                false,
+            )?)])
         });
     }
     Ok(out)
 }
 
 /// `scatter` with `reduce`, which has no derivative.
-fn scatter_old_reduce(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor, reduce: &str) -> Result<Tensor> {
+fn scatter_old_reduce(
+    x: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    src: &Tensor,
+    reduce: &str,
+    over: bool,
+) -> Result<Tensor> {
     let fold = match reduce {
         "add" => Fold::Sum,
         "multiply" => Fold::Prod,
         _ => crate::bail!(Runtime, "reduce argument must be either add or multiply."),
     };
     let (d, at) = check_scatter(x, dim, index, Some(src))?;
-    let out = x.clone_data()?;
+    let out = target(x, over)?;
     autograd::no_grad(|| scatter_data(&out, d, &at, src, Some(fold)))?;
     if autograd::needs_grad(&[x, src]) {
         record_not_differentiable("scatter", &[x, src], &[&out]);
@@ -257,17 +370,32 @@ fn scatter_old_reduce(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor, reduce
 
 /// A copy of `x` with the elements of `src` added where the index says.
 pub fn scatter_add(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+    scatter_add_to(x, dim, index, src, false)
+}
+
+fn scatter_add_to(
+    x: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    src: &Tensor,
+    over: bool,
+) -> Result<Tensor> {
     let (d, at) = check_scatter(x, dim, index, Some(src))?;
-    let out = x.clone_data()?;
+    let out = target(x, over)?;
     autograd::no_grad(|| scatter_data(&out, d, &at, src, Some(Fold::Sum)))?;
     if autograd::needs_grad(&[x, src]) {
         let sizes: Sizes = SmallVec::from_slice(src.sizes());
         let saved = Saved::input(index);
-        record("ScatterAddBackward0", &[x, src], &[&out], move |g: &Grads| {
-            let (g0, index) = (g.get(0)?, saved.get(g)?);
-            let to_src = g.when(1, || fit_source(gather(&g0, dim, &index)?, &sizes))?;
-            grads([g.needs(0).then(|| g0.clone()), to_src])
-        });
+        record(
+            "ScatterAddBackward0",
+            &[x, src],
+            &[&out],
+            move |g: &Grads| {
+                let (g0, index) = (g.get(0)?, saved.get(g)?);
+                let to_src = g.when(1, || fit_source(gather(&g0, dim, &index)?, &sizes))?;
+                grads([g.needs(0).then(|| g0.clone()), to_src])
+            },
+        );
     }
     Ok(out)
 }
@@ -309,7 +437,9 @@ fn meeting(x: &Tensor, d: usize, at: &Tensor, include_self: bool) -> Result<Tens
         let ones = Tensor::full(at.sizes(), 1, x.dtype(), x.device())?;
         let start = Tensor::full(x.sizes(), include_self, x.dtype(), x.device())?;
         scatter_data(&start, d, at, &ones, Some(Fold::Sum))?;
-        start.eq(&Tensor::wrapped(0)?)?.where_(&Tensor::wrapped(1)?, &start)
+        start
+            .eq(&Tensor::wrapped(0)?)?
+            .where_(&Tensor::wrapped(1)?, &start)
     })
 }
 
@@ -318,7 +448,11 @@ fn quotient(sum: &Tensor, count: &Tensor) -> Result<Tensor> {
         return sum.div(count);
     }
     let (s, c) = (sum.to_vec::<i64>()?, count.to_vec::<i64>()?);
-    let q: Vec<i64> = s.iter().zip(&c).map(|(s, c)| s.div_euclid((*c).max(1))).collect();
+    let q: Vec<i64> = s
+        .iter()
+        .zip(&c)
+        .map(|(s, c)| s.div_euclid((*c).max(1)))
+        .collect();
     Tensor::from_slice_shaped(&q, sum.sizes())?.to_dtype(sum.dtype())
 }
 
@@ -348,12 +482,26 @@ pub fn scatter_reduce(
     let out = autograd::no_grad(|| -> Result<Tensor> {
         let half = x.dtype().compute() != x.dtype();
         let x = x.detach();
-        let (start, src) = if half { (x.to_dtype(DType::F32)?, src.to_dtype(DType::F32)?) } else { (x.clone_data()?, src.clone()) };
+        let (start, src) = if half {
+            (x.to_dtype(DType::F32)?, src.to_dtype(DType::F32)?)
+        } else {
+            (x.clone_data()?, src.clone())
+        };
         if !include_self {
-            scatter_data(&start, d, &at, &kernel::neutral(start.dtype(), reduce.fold())?.expand_to(at.sizes())?, None)?;
+            scatter_data(
+                &start,
+                d,
+                &at,
+                &kernel::neutral(start.dtype(), reduce.fold())?.expand_to(at.sizes())?,
+                None,
+            )?;
         }
         scatter_data(&start, d, &at, &src, Some(reduce.fold()))?;
-        let out = if reduce == Reduce::Mean { quotient(&start, &meeting(&start, d, &at, include_self)?)? } else { start };
+        let out = if reduce == Reduce::Mean {
+            quotient(&start, &meeting(&start, d, &at, include_self)?)?
+        } else {
+            start
+        };
         out.to_dtype(x.dtype())
     })?;
     let out = if out.same(x) { out.clone_data()? } else { out };
@@ -361,10 +509,21 @@ pub fn scatter_reduce(
         let (sx, si, ss) = (Saved::input(x), Saved::input(index), Saved::input(src));
         let so = Saved::output(&out, 0);
         record(name, &[x, src], &[&out], move |g: &Grads| {
-            let (g0, x, index, src, out) = (g.get(0)?, sx.get(g)?, si.get(g)?, ss.get(g)?, so.get(g)?);
-            let (to_x, to_src) = reduce_backward(&g0, &x, dim, &index, &src, &out, reduce, include_self)?;
-            let to_x = if include_self { to_x } else { scatter_number(&to_x, dim, &index, Scalar::Int(0))? };
-            grads([g.needs(0).then_some(to_x), g.needs(1).then(|| fit_source(to_src, src.sizes())).transpose()?])
+            let (g0, x, index, src, out) =
+                (g.get(0)?, sx.get(g)?, si.get(g)?, ss.get(g)?, so.get(g)?);
+            let (to_x, to_src) =
+                reduce_backward(&g0, &x, dim, &index, &src, &out, reduce, include_self)?;
+            let to_x = if include_self {
+                to_x
+            } else {
+                scatter_number(&to_x, dim, &index, Scalar::Int(0), false)?
+            };
+            grads([
+                g.needs(0).then_some(to_x),
+                g.needs(1)
+                    .then(|| fit_source(to_src, src.sizes()))
+                    .transpose()?,
+            ])
         });
     }
     Ok(out)
@@ -417,14 +576,34 @@ fn reduce_backward(
             // The product of the others: by division, and without the element itself where it is zero.
             let flat = x.eq(&zero)?;
             let x1 = flat.where_(&one, x)?;
-            let rest = scatter_reduce("ScatterReduceBackward0", &x1, dim, index, src, Reduce::Prod, include_self)?;
+            let rest = scatter_reduce(
+                "ScatterReduceBackward0",
+                &x1,
+                dim,
+                index,
+                src,
+                Reduce::Prod,
+                include_self,
+            )?;
             let to_x = g.mul(&rest)?.div(&x1)?;
             let none = used.eq(&zero)?;
             let zeros = Tensor::zeros(x.sizes(), x.dtype(), x.device())?;
-            let holes = gather(&scatter_add(&zeros, dim, index, &none.to_dtype(x.dtype())?)?, dim, index)?;
+            let holes = gather(
+                &scatter_add(&zeros, dim, index, &none.to_dtype(x.dtype())?)?,
+                dim,
+                index,
+            )?;
             let lone = none.mul(&holes.eq(&one)?)?;
             let filled = lone.where_(&one, &used)?;
-            let without = scatter_reduce("ScatterReduceBackward0", x, dim, index, &filled, Reduce::Prod, include_self)?;
+            let without = scatter_reduce(
+                "ScatterReduceBackward0",
+                x,
+                dim,
+                index,
+                &filled,
+                Reduce::Prod,
+                include_self,
+            )?;
             let alone = gather(&g.mul(&without)?, dim, index)?;
             let divided = gather(&g.mul(out)?, dim, index)?.div(&none.where_(&one, &used)?)?;
             (to_x, lone.where_(&alone, &divided)?)
@@ -434,7 +613,10 @@ fn reduce_backward(
 
 fn reduce_of(name: &str) -> Result<Reduce> {
     Reduce::of(name).ok_or_else(|| {
-        crate::err!(Runtime, "reduce argument must be either sum, prod, mean, amax or amin, got {name}")
+        crate::err!(
+            Runtime,
+            "reduce argument must be either sum, prod, mean, amax or amin, got {name}"
+        )
     })
 }
 
@@ -452,7 +634,10 @@ fn flat_index(op: &str, index: &Tensor) -> Result<Tensor> {
 
 fn flat_bounds(index: &Tensor, n: usize) -> Result<()> {
     kernel::check_bounds(index, -(n as i64), n, |i| {
-        crate::err!(Index, "out of range: tried to access index {i} on a tensor of {n} elements.")
+        crate::err!(
+            Index,
+            "out of range: tried to access index {i} on a tensor of {n} elements."
+        )
     })
 }
 
@@ -461,7 +646,11 @@ pub fn take(x: &Tensor, index: &Tensor) -> Result<Tensor> {
     x.need_cpu("take")?;
     let at = autograd::no_grad(|| flat_index("take()", index))?;
     let n = x.numel();
-    crate::check!(n > 0 || at.numel() == 0, Index, "take(): tried to take from an empty tensor");
+    crate::check!(
+        n > 0 || at.numel() == 0,
+        Index,
+        "take(): tried to take from an empty tensor"
+    );
     flat_bounds(&at, n)?;
     let out = Tensor::empty(at.sizes(), x.dtype(), x.device())?;
     let positions = at.as_slice::<i64>()?;
@@ -479,7 +668,12 @@ pub fn take(x: &Tensor, index: &Tensor) -> Result<Tensor> {
         let saved = Saved::input(index);
         record("TakeBackward0", &[x], &[&out], move |g: &Grads| {
             let (g0, index) = (g.get(0)?, saved.get(g)?);
-            grads([Some(put(&Tensor::zeros(&sizes, g0.dtype(), g0.device())?, &index, &g0, true)?)])
+            grads([Some(put(
+                &Tensor::zeros(&sizes, g0.dtype(), g0.device())?,
+                &index,
+                &g0,
+                true,
+            )?)])
         });
     }
     Ok(out)
@@ -505,7 +699,11 @@ pub fn put(x: &Tensor, index: &Tensor, source: &Tensor, accumulate: bool) -> Res
         at.numel()
     );
     let n = x.numel();
-    crate::check!(n > 0 || at.numel() == 0, Index, "put_(): tried to put elements into an empty tensor");
+    crate::check!(
+        n > 0 || at.numel() == 0,
+        Index,
+        "put_(): tried to put elements into an empty tensor"
+    );
     flat_bounds(&at, n)?;
     let out = x.clone_data()?;
     let values = autograd::no_grad(|| source.detach().contiguous())?;
@@ -532,7 +730,12 @@ pub fn put(x: &Tensor, index: &Tensor, source: &Tensor, accumulate: bool) -> Res
                 if accumulate {
                     return Ok(g0.clone());
                 }
-                put(&g0, &index, &Tensor::zeros(index.sizes(), g0.dtype(), g0.device())?, false)
+                put(
+                    &g0,
+                    &index,
+                    &Tensor::zeros(index.sizes(), g0.dtype(), g0.device())?,
+                    false,
+                )
             })?;
             let to_source = g.when(1, || take(&g0, &index)?.reshape_to(&sizes))?;
             grads([to_x, to_source])
@@ -549,7 +752,9 @@ fn take_along_dim(x: &Tensor, index: &Tensor, dim: Option<i64>) -> Result<Tensor
         "torch.take_along_dim(): dtype of indices should be Long but got {}",
         index.dtype().scalar_name()
     );
-    let Some(dim) = dim else { return gather(&x.reshape(&[-1])?, 0, &index.reshape(&[-1])?) };
+    let Some(dim) = dim else {
+        return gather(&x.reshape(&[-1])?, 0, &index.reshape(&[-1])?);
+    };
     crate::check!(
         x.ndim() == index.ndim(),
         Runtime,
@@ -562,7 +767,10 @@ fn take_along_dim(x: &Tensor, index: &Tensor, dim: Option<i64>) -> Result<Tensor
     if x.ndim() == 0 {
         return gather(x, dim, index);
     }
-    let (mut xs, mut is): (Sizes, Sizes) = (SmallVec::from_slice(x.sizes()), SmallVec::from_slice(index.sizes()));
+    let (mut xs, mut is): (Sizes, Sizes) = (
+        SmallVec::from_slice(x.sizes()),
+        SmallVec::from_slice(index.sizes()),
+    );
     xs[d] = 1;
     is[d] = 1;
     let mut full = shape::broadcast(&xs, &is)?;
@@ -573,8 +781,34 @@ fn take_along_dim(x: &Tensor, index: &Tensor, dim: Option<i64>) -> Result<Tensor
     // Indices count from the end where they are negative.
     let n = wide.sizes()[d] as i64;
     let below = at.lt(&Tensor::wrapped(0)?)?;
-    let at = if below.any()?.item()?.to_bool() { below.where_(&at.add(&Tensor::wrapped(n)?)?, &at)? } else { at };
+    let at = if below.any()?.item()?.to_bool() {
+        below.where_(&at.add(&Tensor::wrapped(n)?)?, &at)?
+    } else {
+        at
+    };
     gather(&wide, d as i64, &at)
+}
+
+/// `scatter` of a tensor or a number, written or reduced, as the arguments say.
+fn scatter_row(x: &Tensor, a: &Args, over: bool) -> Result<Tensor> {
+    let (dim, index) = (a.int(1), a.tensor(2));
+    match (a.opt_tensor(3), a.opt_str(4)) {
+        (Some(src), None) => scatter(x, dim, &index, src, over),
+        (None, None) => scatter_number(x, dim, &index, a.scalar(3), over),
+        (Some(src), Some(reduce)) => scatter_old_reduce(x, dim, &index, src, reduce, over),
+        (None, Some(reduce)) => {
+            let src = number_of(a.scalar(3), x.dtype())?.expand_to(index.sizes())?;
+            scatter_old_reduce(x, dim, &index, &src, reduce, over)
+        }
+    }
+}
+
+fn scatter_in_place(a: &Args) -> Result<Tensor> {
+    let index = a.tensor(2);
+    let src = a.opt_tensor(3).unwrap_or(&index);
+    in_place(&a.tensor(0), &[&index, src], |x, over| {
+        scatter_row(x, a, over)
+    })
 }
 
 op! {
@@ -605,25 +839,38 @@ op! {
     ///     index: int64, no larger than `src` nor, apart from `dim`, than `input`.
     ///     src: values of the dtype of `input`, or a number.
     ///     reduce: "add" or "multiply" instead of writing. Default: write.
-    scatter, in [TORCH, METHOD]; out, in_place {
-        "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" =>
-            |a| scatter(&a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3)),
-        "(Tensor input, int dim, Tensor index, Scalar value) -> Tensor" =>
-            |a| scatter_number(&a.tensor(0), a.int(1), &a.tensor(2), a.scalar(3)),
+    scatter, in [TORCH, METHOD]; out {
+        "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" => |a| scatter_row(&a.tensor(0), a, false),
+        "(Tensor input, int dim, Tensor index, Scalar value) -> Tensor" => |a| scatter_row(&a.tensor(0), a, false),
         "(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor" =>
-            |a| scatter_old_reduce(&a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3), a.str(4)),
-        "(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor" => |a| {
-            let (x, index) = (a.tensor(0), a.tensor(2));
-            let src = number_of(a.scalar(3), x.dtype())?.expand_to(index.sizes())?;
-            scatter_old_reduce(&x, a.int(1), &index, &src, a.str(4))
-        },
+            |a| scatter_row(&a.tensor(0), a, false),
+        "(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor" =>
+            |a| scatter_row(&a.tensor(0), a, false),
+    }
+}
+op! {
+    /// Writes `src`, a tensor or a number, at the positions the index gives along `dim`.
+    scatter_, in [METHOD] {
+        "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" => |a| scatter_in_place(a),
+        "(Tensor input, int dim, Tensor index, Scalar value) -> Tensor" => |a| scatter_in_place(a),
+        "(Tensor input, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor" => |a| scatter_in_place(a),
+        "(Tensor input, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor" => |a| scatter_in_place(a),
     }
 }
 op! {
     /// Returns a copy of `input` with the elements of `src` added at the positions the index gives along `dim`.
-    scatter_add, in [TORCH, METHOD]; out, in_place {
+    scatter_add, in [TORCH, METHOD]; out {
         "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" =>
             |a| scatter_add(&a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3)),
+    }
+}
+op! {
+    /// Adds the elements of `src` at the positions the index gives along `dim`.
+    scatter_add_, in [METHOD] {
+        "(Tensor input, int dim, Tensor index, Tensor src) -> Tensor" => |a| {
+            let (index, src) = (a.tensor(2), a.tensor(3));
+            in_place(&a.tensor(0), &[&index, &src], |x, over| scatter_add_to(x, a.int(1), &index, &src, over))
+        },
     }
 }
 op! {
@@ -660,5 +907,13 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &gather::DEF, &scatter::DEF, &scatter_add::DEF, &scatter_reduce__::DEF, &take::DEF, &put::DEF, &take_along_dim::DEF,
+    &gather::DEF,
+    &scatter::DEF,
+    &scatter_::DEF,
+    &scatter_add::DEF,
+    &scatter_add_::DEF,
+    &scatter_reduce__::DEF,
+    &take::DEF,
+    &put::DEF,
+    &take_along_dim::DEF,
 ];

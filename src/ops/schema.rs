@@ -137,7 +137,10 @@ fn default(ty: Type, text: &str) -> Option<Arg> {
                     .map(|t| number(t).map(Scalar::to_i64))
                     .collect::<Option<_>>()?,
             ),
-            None => Arg::Ints(SmallVec::from_elem(number(text)?.to_i64(), n.unwrap_or(1) as usize)),
+            None => Arg::Ints(SmallVec::from_elem(
+                number(text)?.to_i64(),
+                n.unwrap_or(1) as usize,
+            )),
         },
         Type::Str => Arg::Str(text.trim_matches(|c| c == '"' || c == '\'').to_string()),
         Type::DType => Arg::DType(DType::from_name(text)?),
@@ -174,9 +177,17 @@ impl Signature {
     pub fn parse(text: &str) -> Option<Signature> {
         let (params, returns) = text.rsplit_once("->")?;
         let body = params.trim().strip_prefix('(')?.strip_suffix(')')?.trim();
-        let mut out = Signature { params: Vec::new(), positional: 0, returns: returns.trim().to_string() };
+        let mut out = Signature {
+            params: Vec::new(),
+            positional: 0,
+            returns: returns.trim().to_string(),
+        };
         let mut keyword_only = false;
-        for part in if body.is_empty() { Vec::new() } else { split(body) } {
+        for part in if body.is_empty() {
+            Vec::new()
+        } else {
+            split(body)
+        } {
             let part = part.trim();
             if part == "*" {
                 keyword_only = true;

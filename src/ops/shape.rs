@@ -10,8 +10,15 @@ use crate::tensor::Tensor;
 use smallvec::SmallVec;
 
 fn flatten(x: &Tensor, start: i64, end: i64) -> Result<Tensor> {
-    let (start, end) = (shape::wrap_dim(start, x.ndim())?, shape::wrap_dim(end, x.ndim())?);
-    crate::check!(start <= end, Runtime, "flatten() has invalid args: start_dim cannot come after end_dim");
+    let (start, end) = (
+        shape::wrap_dim(start, x.ndim())?,
+        shape::wrap_dim(end, x.ndim())?,
+    );
+    crate::check!(
+        start <= end,
+        Runtime,
+        "flatten() has invalid args: start_dim cannot come after end_dim"
+    );
     if x.ndim() == 0 {
         return x.reshape_to(&[1]);
     }
@@ -26,8 +33,16 @@ fn flatten(x: &Tensor, start: i64, end: i64) -> Result<Tensor> {
 
 fn unflatten(x: &Tensor, dim: i64, sizes: &[i64]) -> Result<Tensor> {
     let d = shape::wrap_dim(dim, x.ndim())?;
-    crate::check!(!sizes.is_empty(), Runtime, "unflatten: sizes must be non-empty");
-    crate::check!(x.ndim() > 0, Index, "Dimension specified as {dim} but tensor has no dimensions");
+    crate::check!(
+        !sizes.is_empty(),
+        Runtime,
+        "unflatten: sizes must be non-empty"
+    );
+    crate::check!(
+        x.ndim() > 0,
+        Index,
+        "Dimension specified as {dim} but tensor has no dimensions"
+    );
     let inner = shape::infer_size(sizes, x.sizes()[d]).map_err(|e| {
         if e.message.starts_with("shape '") {
             crate::err!(
@@ -59,7 +74,12 @@ fn movedim(x: &Tensor, from: &[i64], to: &[i64]) -> Result<Tensor> {
         let mut out: SmallVec<[usize; 5]> = SmallVec::new();
         for &d in dims {
             let d = shape::wrap_dim(d, x.ndim())?;
-            crate::check!(!out.contains(&d), Runtime, "movedim: repeated dim in `{which}` ({})", shape::list(dims));
+            crate::check!(
+                !out.contains(&d),
+                Runtime,
+                "movedim: repeated dim in `{which}` ({})",
+                shape::list(dims)
+            );
             out.push(d);
         }
         Ok(out)
@@ -88,7 +108,11 @@ fn padded(sizes: &[i64], ndim: usize) -> SmallVec<[i64; 6]> {
 
 /// Sizes in which axis `d` is the pair (repeats, size).
 fn pairs(sizes: &[usize], repeats: &[usize]) -> Sizes {
-    repeats.iter().zip(sizes).flat_map(|(&r, &n)| [r, n]).collect()
+    repeats
+        .iter()
+        .zip(sizes)
+        .flat_map(|(&r, &n)| [r, n])
+        .collect()
 }
 
 fn repeat(x: &Tensor, repeats: &[i64]) -> Result<Tensor> {
@@ -97,10 +121,21 @@ fn repeat(x: &Tensor, repeats: &[i64]) -> Result<Tensor> {
         Runtime,
         "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
     );
-    let own: Sizes = padded(&as_i64(x.sizes()), repeats.len()).iter().map(|&n| n as usize).collect();
-    let total: SmallVec<[i64; 6]> = own.iter().zip(repeats).map(|(&n, &r)| (n as i64).saturating_mul(r)).collect();
+    let own: Sizes = padded(&as_i64(x.sizes()), repeats.len())
+        .iter()
+        .map(|&n| n as usize)
+        .collect();
+    let total: SmallVec<[i64; 6]> = own
+        .iter()
+        .zip(repeats)
+        .map(|(&n, &r)| (n as i64).saturating_mul(r))
+        .collect();
     if let Some(bad) = total.iter().find(|&&n| n < 0) {
-        crate::bail!(Runtime, "Trying to create tensor with negative dimension {bad}: {}", shape::list(&total));
+        crate::bail!(
+            Runtime,
+            "Trying to create tensor with negative dimension {bad}: {}",
+            shape::list(&total)
+        );
     }
     let repeats: Sizes = repeats.iter().map(|&r| r.max(0) as usize).collect();
     let sizes: Sizes = total.iter().map(|&n| n as usize).collect();
@@ -108,14 +143,18 @@ fn repeat(x: &Tensor, repeats: &[i64]) -> Result<Tensor> {
     if out.numel() > 0 {
         autograd::no_grad(|| {
             let ones: Sizes = SmallVec::from_elem(1, own.len());
-            out.reshape_to(&pairs(&own, &repeats))?.write_from(&x.reshape_to(&pairs(&own, &ones))?)
+            out.reshape_to(&pairs(&own, &repeats))?
+                .write_from(&x.reshape_to(&pairs(&own, &ones))?)
         })?;
     }
     if autograd::needs_grad(&[x]) {
         let back: Sizes = SmallVec::from_slice(x.sizes());
         record_stateless("RepeatBackward0", &[x], &[&out], move |g| {
             let dims: SmallVec<[usize; 5]> = (0..own.len()).map(|d| 2 * d).collect();
-            let g = g.get(0)?.reshape_to(&pairs(&own, &repeats))?.sum_dims(&dims, false)?;
+            let g = g
+                .get(0)?
+                .reshape_to(&pairs(&own, &repeats))?
+                .sum_dims(&dims, false)?;
             grads([Some(g.reshape_to(&back)?)])
         });
     }
@@ -124,7 +163,11 @@ fn repeat(x: &Tensor, repeats: &[i64]) -> Result<Tensor> {
 
 /// The positions `0, 0, 1, 1, 1, ...` that counts stand for.
 fn repeat_positions(repeats: &Tensor, output_size: Option<i64>) -> Result<Tensor> {
-    crate::check!(repeats.ndim() == 1, Runtime, "repeat_interleave only accept 1D vector as repeat");
+    crate::check!(
+        repeats.ndim() == 1,
+        Runtime,
+        "repeat_interleave only accept 1D vector as repeat"
+    );
     crate::check!(
         matches!(repeats.dtype(), DType::I64 | DType::I32),
         NotImplemented,
@@ -132,7 +175,11 @@ fn repeat_positions(repeats: &Tensor, output_size: Option<i64>) -> Result<Tensor
         repeats.dtype().scalar_name()
     );
     let counts = repeats.to_vec::<i64>()?;
-    crate::check!(counts.iter().all(|&c| c >= 0), Runtime, "repeats can not be negative");
+    crate::check!(
+        counts.iter().all(|&c| c >= 0),
+        Runtime,
+        "repeats can not be negative"
+    );
     let total: i64 = counts.iter().fold(0, |a: i64, &b| a.saturating_add(b));
     crate::check!(
         output_size.is_none_or(|n| n == total),
@@ -155,16 +202,33 @@ fn along(x: &Tensor, dim: Option<i64>) -> Result<(Tensor, usize)> {
         None => (flatten(x, 0, -1)?, 0),
         Some(d) => (x.clone(), shape::wrap_dim(d, x.ndim())?),
     };
-    let x = if x.ndim() == 0 { x.reshape_to(&[1])? } else { x };
+    let x = if x.ndim() == 0 {
+        x.reshape_to(&[1])?
+    } else {
+        x
+    };
     Ok((x, d))
 }
 
-fn repeat_interleave_by(x: &Tensor, repeats: &Tensor, dim: Option<i64>, output_size: Option<i64>) -> Result<Tensor> {
+fn repeat_interleave_by(
+    x: &Tensor,
+    repeats: &Tensor,
+    dim: Option<i64>,
+    output_size: Option<i64>,
+) -> Result<Tensor> {
     let scalar = x.ndim() == 0 && dim.is_some();
     let (x, d) = along(x, dim)?;
-    crate::check!(repeats.ndim() <= 1, Runtime, "repeats must be 0-dim or 1-dim tensor");
+    crate::check!(
+        repeats.ndim() <= 1,
+        Runtime,
+        "repeats must be 0-dim or 1-dim tensor"
+    );
     let repeats = repeats.detach();
-    let repeats = if repeats.numel() == 1 { repeats.reshape(&[1])?.expand_to(&[x.sizes()[d]])? } else { repeats };
+    let repeats = if repeats.numel() == 1 {
+        repeats.reshape(&[1])?.expand_to(&[x.sizes()[d]])?
+    } else {
+        repeats
+    };
     crate::check!(
         repeats.numel() == x.sizes()[d],
         Runtime,
@@ -173,11 +237,20 @@ fn repeat_interleave_by(x: &Tensor, repeats: &Tensor, dim: Option<i64>, output_s
         x.sizes()[d]
     );
     let at = repeat_positions(&repeats, output_size)?;
-    let out = super::index::index(&x, &[(d, at)])?;
-    if scalar && out.numel() == 1 { out.reshape_to(&[]) } else { Ok(out) }
+    let out = super::axis_index::index_select(&x, d as i64, &at)?;
+    if scalar && out.numel() == 1 {
+        out.reshape_to(&[])
+    } else {
+        Ok(out)
+    }
 }
 
-fn repeat_interleave_evenly(x: &Tensor, repeats: i64, dim: Option<i64>, output_size: Option<i64>) -> Result<Tensor> {
+fn repeat_interleave_evenly(
+    x: &Tensor,
+    repeats: i64,
+    dim: Option<i64>,
+    output_size: Option<i64>,
+) -> Result<Tensor> {
     crate::check!(repeats >= 0, Runtime, "Repeats must be non-negative");
     let (x, d) = along(x, dim)?;
     let total = (x.sizes()[d] as i64).saturating_mul(repeats);
@@ -189,14 +262,17 @@ fn repeat_interleave_evenly(x: &Tensor, repeats: i64, dim: Option<i64>, output_s
     );
     let mut sizes: Sizes = SmallVec::from_slice(x.sizes());
     sizes.insert(d + 1, repeats as usize);
-    let wide = x.unsqueeze(d as i64 + 1)?.expand_to(&sizes)?.clone_recorded(super::args::MemoryFormat::Contiguous)?;
+    let wide = x
+        .unsqueeze(d as i64 + 1)?
+        .expand_to(&sizes)?
+        .clone_recorded(super::args::MemoryFormat::Contiguous)?;
     sizes.remove(d + 1);
     sizes[d] = total as usize;
     wide.reshape_to(&sizes)
 }
 
 /// Reverses axes. The copy keeps the order of axes in memory.
-fn flip(x: &Tensor, dims: &[i64]) -> Result<Tensor> {
+pub fn flip(x: &Tensor, dims: &[i64]) -> Result<Tensor> {
     let axes = shape::wrap_dims(dims, x.ndim())?;
     let out = x.empty_like(x.dtype())?;
     let mut strides: Strides = SmallVec::from_slice(x.strides());
@@ -211,7 +287,9 @@ fn flip(x: &Tensor, dims: &[i64]) -> Result<Tensor> {
     }
     if autograd::needs_grad(&[x]) {
         let dims: SmallVec<[i64; 6]> = SmallVec::from_slice(dims);
-        record_stateless("FlipBackward0", &[x], &[&out], move |g| grads([Some(flip(&g.get(0)?, &dims)?)]));
+        record_stateless("FlipBackward0", &[x], &[&out], move |g| {
+            grads([Some(flip(&g.get(0)?, &dims)?)])
+        });
     }
     Ok(out)
 }
@@ -228,7 +306,11 @@ fn roll(x: &Tensor, shifts: &[i64], dims: &[i64]) -> Result<Tensor> {
     );
     let mut axes: SmallVec<[usize; 5]> = SmallVec::new();
     for &d in dims {
-        crate::check!(x.ndim() > 0, Index, "Dimension specified as {d} but tensor has no dimensions");
+        crate::check!(
+            x.ndim() > 0,
+            Index,
+            "Dimension specified as {d} but tensor has no dimensions"
+        );
         axes.push(shape::wrap_dim(d, x.ndim())?);
     }
     let out = autograd::no_grad(|| -> Result<Tensor> {
@@ -241,26 +323,48 @@ fn roll(x: &Tensor, shifts: &[i64], dims: &[i64]) -> Result<Tensor> {
             let n = y.sizes()[d] as i64;
             if n > 0 && s.rem_euclid(n) != 0 {
                 let s = s.rem_euclid(n);
-                y = cat(&[y.narrow(d as i64, n - s, s)?, y.narrow(d as i64, 0, n - s)?], d as i64)?;
+                y = cat(
+                    &[y.narrow(d as i64, n - s, s)?, y.narrow(d as i64, 0, n - s)?],
+                    d as i64,
+                )?;
             }
         }
         let y = y.reshape_to(x.sizes())?;
         // A result of its own, also where nothing moved.
         let shared = y.storage().same(x.storage());
-        Ok(if shared { y.clone_recorded(super::args::MemoryFormat::Contiguous)? } else { y.data_alias() })
+        Ok(if shared {
+            y.clone_recorded(super::args::MemoryFormat::Contiguous)?
+        } else {
+            y.data_alias()
+        })
     })?;
     if autograd::needs_grad(&[x]) {
         let back: SmallVec<[i64; 6]> = shifts.iter().map(|s| s.wrapping_neg()).collect();
         let dims: SmallVec<[i64; 6]> = SmallVec::from_slice(dims);
-        record_stateless("RollBackward0", &[x], &[&out], move |g| grads([Some(roll(&g.get(0)?, &back, &dims)?)]));
+        record_stateless("RollBackward0", &[x], &[&out], move |g| {
+            grads([Some(roll(&g.get(0)?, &back, &dims)?)])
+        });
     }
     Ok(out)
 }
 
 fn rot90(x: &Tensor, k: i64, dims: &[i64]) -> Result<Tensor> {
-    crate::check!(dims.len() == 2, Runtime, "expected total rotation dims == 2, but got dims = {}", dims.len());
-    crate::check!(x.ndim() >= 2, Runtime, "expected total dims >= 2, but got total dims = {}", x.ndim());
-    let (a, b) = (shape::wrap_dim(dims[0], x.ndim())?, shape::wrap_dim(dims[1], x.ndim())?);
+    crate::check!(
+        dims.len() == 2,
+        Runtime,
+        "expected total rotation dims == 2, but got dims = {}",
+        dims.len()
+    );
+    crate::check!(
+        x.ndim() >= 2,
+        Runtime,
+        "expected total dims >= 2, but got total dims = {}",
+        x.ndim()
+    );
+    let (a, b) = (
+        shape::wrap_dim(dims[0], x.ndim())?,
+        shape::wrap_dim(dims[1], x.ndim())?,
+    );
     crate::check!(
         a != b,
         Runtime,
@@ -279,7 +383,9 @@ fn rot90(x: &Tensor, k: i64, dims: &[i64]) -> Result<Tensor> {
     })?
     .data_alias();
     if autograd::needs_grad(&[x]) {
-        record_stateless("Rot90Backward0", &[x], &[&out], move |g| grads([Some(rot90(&g.get(0)?, -k, &[a, b])?)]));
+        record_stateless("Rot90Backward0", &[x], &[&out], move |g| {
+            grads([Some(rot90(&g.get(0)?, -k, &[a, b])?)])
+        });
     }
     Ok(out)
 }
@@ -289,10 +395,15 @@ fn unfold(x: &Tensor, dim: i64, size: i64, step: i64) -> Result<Tensor> {
     let d = shape::wrap_dim(dim, x.ndim())?;
     let room = x.sizes().get(d).copied().unwrap_or(1) as i64;
     crate::check!(size >= 0, Runtime, "size is {size} but must be >= 0");
-    crate::check!(size <= room, Runtime, "maximum size for tensor at dimension {d} is {room} but size is {size}");
+    crate::check!(
+        size <= room,
+        Runtime,
+        "maximum size for tensor at dimension {d} is {room} but size is {size}"
+    );
     crate::check!(step > 0, Runtime, "step is {step} but must be > 0");
     let windowed = |sizes: &[usize], strides: &[isize]| -> (Sizes, Strides) {
-        let (mut n, mut s): (Sizes, Strides) = (SmallVec::from_slice(sizes), SmallVec::from_slice(strides));
+        let (mut n, mut s): (Sizes, Strides) =
+            (SmallVec::from_slice(sizes), SmallVec::from_slice(strides));
         let along = s.get(d).copied().unwrap_or(1);
         if d < n.len() {
             n[d] = ((room - size) / step + 1) as usize;
@@ -316,14 +427,28 @@ fn unfold(x: &Tensor, dim: i64, size: i64, step: i64) -> Result<Tensor> {
 
 /// The sizes all of the tensors broadcast to.
 fn common_sizes(tensors: &[Tensor]) -> Result<Sizes> {
-    tensors.iter().try_fold(Sizes::new(), |s, t| shape::broadcast(&s, t.sizes()))
+    tensors
+        .iter()
+        .try_fold(Sizes::new(), |s, t| shape::broadcast(&s, t.sizes()))
 }
 
 fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
-    crate::check!(!tensors.is_empty(), Runtime, "meshgrid expects a non-empty TensorList");
+    crate::check!(
+        !tensors.is_empty(),
+        Runtime,
+        "meshgrid expects a non-empty TensorList"
+    );
     for t in tensors {
-        crate::check!(t.dtype() == tensors[0].dtype(), Runtime, "meshgrid expects all tensors to have the same dtype");
-        crate::check!(t.device() == tensors[0].device(), Runtime, "meshgrid expects all tensors to have the same device");
+        crate::check!(
+            t.dtype() == tensors[0].dtype(),
+            Runtime,
+            "meshgrid expects all tensors to have the same dtype"
+        );
+        crate::check!(
+            t.device() == tensors[0].device(),
+            Runtime,
+            "meshgrid expects all tensors to have the same device"
+        );
     }
     for t in tensors {
         crate::check!(
@@ -337,10 +462,12 @@ fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
     let swap = match indexing {
         "ij" => false,
         "xy" => tensors.len() >= 2,
-        other => crate::bail!(
-            Runtime,
-            "torch.meshgrid: indexing must be one of \"xy\" or \"ij\", but received: {other}"
-        ),
+        other => {
+            crate::bail!(
+                Runtime,
+                "torch.meshgrid: indexing must be one of \"xy\" or \"ij\", but received: {other}"
+            )
+        }
     };
     let mut order: SmallVec<[usize; 5]> = (0..tensors.len()).collect();
     if swap {
@@ -361,7 +488,12 @@ fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
 }
 
 fn need_vector(t: &Tensor) -> Result<()> {
-    crate::check!(t.ndim() == 1, Runtime, "Expect a 1D vector, but got shape {}", shape::list(t.sizes()));
+    crate::check!(
+        t.ndim() == 1,
+        Runtime,
+        "Expect a 1D vector, but got shape {}",
+        shape::list(t.sizes())
+    );
     Ok(())
 }
 
@@ -372,7 +504,10 @@ fn cartesian_prod(tensors: &[Tensor]) -> Result<Tensor> {
     if let [one] = tensors {
         return Ok(one.clone());
     }
-    let columns = meshgrid(tensors, "ij")?.iter().map(|g| g.reshape(&[-1])).collect::<Result<Vec<_>>>()?;
+    let columns = meshgrid(tensors, "ij")?
+        .iter()
+        .map(|g| g.reshape(&[-1]))
+        .collect::<Result<Vec<_>>>()?;
     stack(&columns, 1)
 }
 
@@ -384,7 +519,11 @@ fn combinations(x: &Tensor, r: i64, replace: bool) -> Result<Tensor> {
     }
     let (n, r) = (x.numel() as i64, r as usize);
     let mut columns: Vec<Vec<i64>> = vec![Vec::new(); r];
-    let mut pick: Vec<i64> = if replace { vec![0; r] } else { (0..r as i64).collect() };
+    let mut pick: Vec<i64> = if replace {
+        vec![0; r]
+    } else {
+        (0..r as i64).collect()
+    };
     let room = |i: usize| if replace { n - 1 } else { n - (r - i) as i64 };
     let mut more = n > 0 && (replace || r as i64 <= n);
     while more {
@@ -405,22 +544,9 @@ fn combinations(x: &Tensor, r: i64, replace: bool) -> Result<Tensor> {
     }
     let columns = columns
         .iter()
-        .map(|c| super::index::index(x, &[(0, Tensor::from_slice(c)?)]))
+        .map(|c| super::axis_index::index_select(x, 0, &Tensor::from_slice(c)?))
         .collect::<Result<Vec<_>>>()?;
     stack(&columns, 1)
-}
-
-fn sum_to_size(x: &Tensor, sizes: &[i64]) -> Result<Tensor> {
-    let want = shape::sizes_of("sum_to_size", sizes)?;
-    let fits = shape::broadcast(&want, x.sizes()).is_ok_and(|s| s.as_slice() == x.sizes());
-    crate::check!(
-        fits,
-        Runtime,
-        "size {{{}}} is not expandable to size {{{}}}.",
-        shape::list(sizes),
-        shape::list(x.sizes())
-    );
-    x.sum_to(&want)
 }
 
 fn atleast(x: &Tensor, ndim: usize) -> Result<Tensor> {
@@ -438,7 +564,11 @@ fn all_atleast(tensors: &[Tensor], ndim: usize) -> Result<Vec<Tensor>> {
 }
 
 fn stacked(op: &str, tensors: &[Tensor], ndim: usize, dim: i64) -> Result<Tensor> {
-    crate::check!(!tensors.is_empty(), Runtime, "{op} expects a non-empty TensorList");
+    crate::check!(
+        !tensors.is_empty(),
+        Runtime,
+        "{op} expects a non-empty TensorList"
+    );
     cat(&all_atleast(tensors, ndim)?, dim)
 }
 
@@ -450,14 +580,24 @@ fn hstack_of(op: &str, tensors: &[Tensor]) -> Result<Tensor> {
 fn column_stack_of(tensors: &[Tensor]) -> Result<Tensor> {
     let columns = tensors
         .iter()
-        .map(|t| if t.ndim() <= 1 { t.reshape(&[t.numel() as i64, 1]) } else { Ok(t.clone()) })
+        .map(|t| {
+            if t.ndim() <= 1 {
+                t.reshape(&[t.numel() as i64, 1])
+            } else {
+                Ok(t.clone())
+            }
+        })
         .collect::<Result<Vec<_>>>()?;
     hstack_of("column_stack", &columns)
 }
 
 fn block_diag_of(tensors: &[Tensor]) -> Result<Tensor> {
     if tensors.is_empty() {
-        return Tensor::empty(&[1, 0], crate::dtype::default_dtype(), super::create::default_device());
+        return Tensor::empty(
+            &[1, 0],
+            crate::dtype::default_dtype(),
+            super::create::default_device(),
+        );
     }
     let mut result = crate::dtype::ResultType::default();
     for (i, t) in tensors.iter().enumerate() {
@@ -489,8 +629,12 @@ fn block_diag_of(tensors: &[Tensor]) -> Result<Tensor> {
     let (rows, columns) = blocks.iter().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     let out = Tensor::zeros(&[rows, columns], result.get()?, tensors[0].device())?;
     let corner = move |whole: &Tensor, blocks: &[(usize, usize)], i: usize| -> Result<Tensor> {
-        let (r, c) = blocks[..i].iter().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        whole.narrow(0, r as i64, blocks[i].0 as i64)?.narrow(1, c as i64, blocks[i].1 as i64)
+        let (r, c) = blocks[..i]
+            .iter()
+            .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        whole
+            .narrow(0, r as i64, blocks[i].0 as i64)?
+            .narrow(1, c as i64, blocks[i].1 as i64)
     };
     autograd::no_grad(|| -> Result<()> {
         for (i, t) in tensors.iter().enumerate() {
@@ -500,10 +644,15 @@ fn block_diag_of(tensors: &[Tensor]) -> Result<Tensor> {
     })?;
     let inputs: SmallVec<[&Tensor; 8]> = tensors.iter().collect();
     if autograd::needs_grad(&inputs) {
-        let sizes: Vec<Sizes> = tensors.iter().map(|t| SmallVec::from_slice(t.sizes())).collect();
+        let sizes: Vec<Sizes> = tensors
+            .iter()
+            .map(|t| SmallVec::from_slice(t.sizes()))
+            .collect();
         record_stateless("BlockDiagBackward0", &inputs, &[&out], move |g: &Grads| {
             let whole = g.get(0)?;
-            (0..sizes.len()).map(|i| g.when(i, || corner(&whole, &blocks, i)?.reshape_to(&sizes[i]))).collect()
+            (0..sizes.len())
+                .map(|i| g.when(i, || corner(&whole, &blocks, i)?.reshape_to(&sizes[i])))
+                .collect()
         });
     }
     Ok(out)
@@ -690,12 +839,6 @@ op! {
     }
 }
 op! {
-    /// Sums over the axes along which `size` would be broadcast to the sizes of the tensor.
-    sum_to_size__, in [METHOD] {
-        "(Tensor input, int[] size) -> Tensor" => |a| sum_to_size(&a.tensor(0), a.ints(1)),
-    }
-}
-op! {
     /// Returns a view with at least one axis.
     atleast_1d, in [TORCH] {
         "(Tensor input) -> Tensor" => |a| atleast(&a.tensor(0), 1),
@@ -856,10 +999,41 @@ pub mod method {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &flatten__::DEF, &unflatten__::DEF, &ravel::DEF, &movedim__::DEF, &swapaxes::DEF, &adjoint::DEF, &broadcast_to::DEF, &broadcast_tensors::DEF,
-    &repeat__::DEF, &tile::DEF, &repeat_interleave::DEF, &flip__::DEF, &fliplr::DEF, &flipud::DEF, &roll__::DEF,
-    &rot90__::DEF, &unfold__::DEF, &meshgrid__::DEF, &cartesian_prod__::DEF, &combinations__::DEF,
-    &sum_to_size__::DEF, &atleast_1d::DEF, &atleast_2d::DEF, &atleast_3d::DEF, &hstack::DEF, &vstack::DEF,
-    &dstack::DEF, &column_stack::DEF, &block_diag::DEF, &transpose_::DEF, &swapaxes_::DEF, &t_::DEF,
-    &squeeze_::DEF, &unsqueeze_::DEF, &as_strided_::DEF, &squeeze_copy::DEF, &view_copy::DEF, &method::narrow_copy::DEF,
+    &flatten__::DEF,
+    &unflatten__::DEF,
+    &ravel::DEF,
+    &movedim__::DEF,
+    &swapaxes::DEF,
+    &adjoint::DEF,
+    &broadcast_to::DEF,
+    &broadcast_tensors::DEF,
+    &repeat__::DEF,
+    &tile::DEF,
+    &repeat_interleave::DEF,
+    &flip__::DEF,
+    &fliplr::DEF,
+    &flipud::DEF,
+    &roll__::DEF,
+    &rot90__::DEF,
+    &unfold__::DEF,
+    &meshgrid__::DEF,
+    &cartesian_prod__::DEF,
+    &combinations__::DEF,
+    &atleast_1d::DEF,
+    &atleast_2d::DEF,
+    &atleast_3d::DEF,
+    &hstack::DEF,
+    &vstack::DEF,
+    &dstack::DEF,
+    &column_stack::DEF,
+    &block_diag::DEF,
+    &transpose_::DEF,
+    &swapaxes_::DEF,
+    &t_::DEF,
+    &squeeze_::DEF,
+    &unsqueeze_::DEF,
+    &as_strided_::DEF,
+    &squeeze_copy::DEF,
+    &view_copy::DEF,
+    &method::narrow_copy::DEF,
 ];

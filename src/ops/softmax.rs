@@ -47,8 +47,14 @@ impl Tensor {
         let out = autograd::no_grad(|| out.to_dtype(x.dtype()))?;
         if autograd::needs_grad(&[x]) {
             let ys = Saved::output(&out, 0);
-            let name = if log { "LogSoftmaxBackward0" } else { "SoftmaxBackward0" };
-            record(name, &[x], &[&out], move |g| grads([Some(backward(log, &g.get(0)?, &ys.get(g)?, d)?)]));
+            let name = if log {
+                "LogSoftmaxBackward0"
+            } else {
+                "SoftmaxBackward0"
+            };
+            record(name, &[x], &[&out], move |g| {
+                grads([Some(backward(log, &g.get(0)?, &ys.get(g)?, d)?)])
+            });
         }
         Ok(out)
     }
@@ -67,7 +73,11 @@ fn composite(log: bool, x: &Tensor, d: usize) -> Result<Tensor> {
     let shifted = x.sub(&autograd::no_grad(|| x.amax(along, true))?)?;
     let e = shifted.exp()?;
     let sum = e.sum_dims(along, true)?;
-    if log { shifted.sub(&sum.log()?) } else { e.div(&sum) }
+    if log {
+        shifted.sub(&sum.log()?)
+    } else {
+        e.div(&sum)
+    }
 }
 
 /// The gradient through softmax from that of its result `y`.
@@ -86,30 +96,43 @@ fn backward(log: bool, g: &Tensor, y: &Tensor, d: usize) -> Result<Tensor> {
         DType::F32 => unsafe { rows::softmax_backward::<f32>(log, block(g, d), a, b, c) },
         // SAFETY: as above.
         DType::F64 => unsafe { rows::softmax_backward::<f64>(log, block(g, d), a, b, c) },
-        d => crate::bail!(NotImplemented, "\"softmax_backward\" not implemented for '{}'", d.scalar_name()),
+        d => crate::bail!(
+            NotImplemented,
+            "\"softmax_backward\" not implemented for '{}'",
+            d.scalar_name()
+        ),
     }
     let out = autograd::no_grad(|| out.to_dtype(g.dtype()))?;
     if autograd::needs_grad(&[g, y]) {
         let (gs, ys) = (Saved::input(g), Saved::input(y));
-        record(if log { "LogSoftmaxBackwardDataBackward0" } else { "SoftmaxBackwardDataBackward0" }, &[g, y], &[&out], move |v| {
-            let (g, y, v0) = (gs.get(v)?, ys.get(v)?, v.get(0)?);
-            let along: &[usize] = if g.ndim() == 0 { &[] } else { &[d] };
+        record(
             if log {
-                // g - exp(y) sum(g)
-                let p = y.exp()?;
-                let to_g = v.when(0, || v0.sub(&v0.mul(&p)?.sum_dims(along, true)?))?;
-                let to_y = v.when(1, || v0.mul(&p)?.mul(&g.sum_dims(along, true)?)?.neg())?;
-                return grads([to_g, to_y]);
-            }
-            // y (g - sum(g y)): its Jacobian in g is symmetric.
-            let to_g = v.when(0, || backward(false, &v0, &y, d))?;
-            let to_y = v.when(1, || {
-                let inner = g.mul(&y)?.sum_dims(along, true)?;
-                let outer = v0.mul(&y)?.sum_dims(along, true)?;
-                v0.mul(&g)?.sub(&v0.mul(&inner)?)?.sub(&g.mul(&outer)?)
-            })?;
-            grads([to_g, to_y])
-        });
+                "LogSoftmaxBackwardDataBackward0"
+            } else {
+                "SoftmaxBackwardDataBackward0"
+            },
+            &[g, y],
+            &[&out],
+            move |v| {
+                let (g, y, v0) = (gs.get(v)?, ys.get(v)?, v.get(0)?);
+                let along: &[usize] = if g.ndim() == 0 { &[] } else { &[d] };
+                if log {
+                    // g - exp(y) sum(g)
+                    let p = y.exp()?;
+                    let to_g = v.when(0, || v0.sub(&v0.mul(&p)?.sum_dims(along, true)?))?;
+                    let to_y = v.when(1, || v0.mul(&p)?.mul(&g.sum_dims(along, true)?)?.neg())?;
+                    return grads([to_g, to_y]);
+                }
+                // y (g - sum(g y)): its Jacobian in g is symmetric.
+                let to_g = v.when(0, || backward(false, &v0, &y, d))?;
+                let to_y = v.when(1, || {
+                    let inner = g.mul(&y)?.sum_dims(along, true)?;
+                    let outer = v0.mul(&y)?.sum_dims(along, true)?;
+                    v0.mul(&g)?.sub(&v0.mul(&inner)?)?.sub(&g.mul(&outer)?)
+                })?;
+                grads([to_g, to_y])
+            },
+        );
     }
     Ok(out)
 }
@@ -152,8 +175,12 @@ op! {
     }
 }
 
-pub static ROWS: &[&crate::ops::OpDef] =
-    &[&softmax::DEF, &log_softmax::DEF, &_softmax_backward_data::DEF, &_log_softmax_backward_data::DEF];
+pub static ROWS: &[&crate::ops::OpDef] = &[
+    &softmax::DEF,
+    &log_softmax::DEF,
+    &_softmax_backward_data::DEF,
+    &_log_softmax_backward_data::DEF,
+];
 
 /// The rows of `nn.functional`, where `dim` may be left out.
 pub mod functional {

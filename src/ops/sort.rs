@@ -15,7 +15,11 @@ fn ranked(op: &str, x: &Tensor, d: usize, how: Rank) -> Result<Tensor> {
     x.need_cpu(op)?;
     let source = autograd::no_grad(|| x.detach().contiguous())?;
     let (_, n, inner) = by_dim(x, d);
-    let out = Tensor::empty(&resized(x.sizes(), d, how.yields(n)), DType::I64, x.device())?;
+    let out = Tensor::empty(
+        &resized(x.sizes(), d, how.yields(n)),
+        DType::I64,
+        x.device(),
+    )?;
     if x.numel() > 0 {
         dispatch_ordered!(op, x.dtype(), T => {
             // SAFETY: `out` was made for what the ranking yields.
@@ -29,7 +33,11 @@ impl Tensor {
     /// The elements in order along `dim` and their positions; equal elements keep their order.
     pub fn sort(&self, dim: i64, descending: bool) -> Result<(Tensor, Tensor)> {
         let d = shape::wrap_dim(dim, self.ndim())?;
-        crate::check!(!self.dtype().is_complex(), Runtime, " Sort does not support complex dtypes on CPU");
+        crate::check!(
+            !self.dtype().is_complex(),
+            Runtime,
+            " Sort does not support complex dtypes on CPU"
+        );
         let at = ranked("sort", self, d, Rank::Sort { descending })?;
         Ok((pick("SortBackward0", self, d, &at, false)?, at))
     }
@@ -47,26 +55,64 @@ fn topk(x: &Tensor, k: i64, dim: i64, largest: bool) -> Result<Value> {
         Runtime,
         "selected index k out of range"
     );
-    crate::check!(!x.dtype().is_complex(), Runtime, " topk does not support complex dtypes on CPU");
-    crate::check!(x.dtype() != DType::Bool, NotImplemented, "\"topk_cpu\" not implemented for 'Bool'");
-    let at = ranked("topk_cpu", x, d, Rank::Top { k: k as usize, largest })?;
-    Ok(named("topk", (pick("TopkBackward0", x, d, &at, false)?, at)))
+    crate::check!(
+        !x.dtype().is_complex(),
+        Runtime,
+        " topk does not support complex dtypes on CPU"
+    );
+    crate::check!(
+        x.dtype() != DType::Bool,
+        NotImplemented,
+        "\"topk_cpu\" not implemented for 'Bool'"
+    );
+    let at = ranked(
+        "topk_cpu",
+        x,
+        d,
+        Rank::Top {
+            k: k as usize,
+            largest,
+        },
+    )?;
+    Ok(named(
+        "topk",
+        (pick("TopkBackward0", x, d, &at, false)?, at),
+    ))
 }
 
 fn kthvalue(x: &Tensor, k: i64, dim: i64, keepdim: bool) -> Result<Value> {
     let d = shape::wrap_dim(dim, x.ndim())?;
     let n = by_dim(x, d).1;
     if x.ndim() > 0 {
-        crate::check!(n > 0, Index, "kthvalue(): Expected reduction dim {d} to have non-zero size.");
+        crate::check!(
+            n > 0,
+            Index,
+            "kthvalue(): Expected reduction dim {d} to have non-zero size."
+        );
     }
-    crate::check!(k >= 1 && k as usize <= n, Runtime, "kthvalue(): selected number k out of range for dimension {d}");
-    crate::check!(x.dtype() != DType::Bool, NotImplemented, "\"kthvalue_cpu\" not implemented for 'Bool'");
+    crate::check!(
+        k >= 1 && k as usize <= n,
+        Runtime,
+        "kthvalue(): selected number k out of range for dimension {d}"
+    );
+    crate::check!(
+        x.dtype() != DType::Bool,
+        NotImplemented,
+        "\"kthvalue_cpu\" not implemented for 'Bool'"
+    );
     let at = ranked("kthvalue_cpu", x, d, Rank::Kth { k: k as usize - 1 })?;
     with_positions("kthvalue", "KthvalueBackward0", x, d, at, keepdim)
 }
 
 /// `median`, `nanmedian` and `mode` over an axis.
-fn middle(name: &'static str, node: &'static str, x: &Tensor, dim: i64, keepdim: bool, how: Rank) -> Result<Value> {
+fn middle(
+    name: &'static str,
+    node: &'static str,
+    x: &Tensor,
+    dim: i64,
+    keepdim: bool,
+    how: Rank,
+) -> Result<Value> {
     let d = shape::wrap_dim(dim, x.ndim())?;
     if x.ndim() > 0 {
         crate::check!(
@@ -77,9 +123,29 @@ fn middle(name: &'static str, node: &'static str, x: &Tensor, dim: i64, keepdim:
         );
     }
     if name != "mode" {
-        crate::check!(x.dtype() != DType::Bool, NotImplemented, "\"median_out\" not implemented for 'Bool'");
+        crate::check!(
+            x.dtype() != DType::Bool,
+            NotImplemented,
+            "\"median_out\" not implemented for 'Bool'"
+        );
     }
-    with_positions(name, node, x, d, ranked(if name == "mode" { "mode_cpu" } else { "median_out" }, x, d, how)?, keepdim)
+    with_positions(
+        name,
+        node,
+        x,
+        d,
+        ranked(
+            if name == "mode" {
+                "mode_cpu"
+            } else {
+                "median_out"
+            },
+            x,
+            d,
+            how,
+        )?,
+        keepdim,
+    )
 }
 
 /// The median of all elements, NaN of none.
@@ -143,48 +209,51 @@ fn distinct_slices(op: &str, x: &Tensor, consecutive: bool) -> Result<Distinct> 
 }
 
 /// `unique` and `unique_consecutive`, with the parts that were asked for.
-fn unique(op: &str, x: &Tensor, dim: Option<i64>, consecutive: bool, inverse: bool, counts: bool) -> Result<Value> {
+fn unique(
+    op: &str,
+    x: &Tensor,
+    dim: Option<i64>,
+    consecutive: bool,
+    inverse: bool,
+    counts: bool,
+) -> Result<Value> {
     x.need_cpu(op)?;
     let requires = autograd::needs_grad(&[x]);
-    let (values, found, inverse_sizes) = autograd::no_grad(|| -> Result<(Tensor, Found, Vec<usize>)> {
-        let t = x.detach();
-        match dim {
-            None => {
-                let flat = t.contiguous()?.reshape(&[-1])?;
-                let found = Found::new(distinct_elements(op, &flat, consecutive)?)?;
-                let values = pick(
-                    "NotImplemented",
-                    &flat,
-                    0,
-                    &found.first,
-                    false,
-                )?;
-                Ok((values, found, x.sizes().to_vec()))
-            }
-            Some(dim) => {
-                let d = shape::wrap_dim(dim, t.ndim())?;
-                if t.ndim() > 0 && x.numel() == 0 {
-                    crate::check!(
-                        x.sizes().iter().filter(|&&n| n == 0).count() == 1,
-                        Runtime,
-                        "Number of zero sized dimensions is more than one, so unique cannot be applied "
-                    );
-                    crate::check!(
-                        x.sizes()[d] == 0,
-                        Runtime,
-                        "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
-                    );
+    let (values, found, inverse_sizes) = autograd::no_grad(
+        || -> Result<(Tensor, Found, Vec<usize>)> {
+            let t = x.detach();
+            match dim {
+                None => {
+                    let flat = t.contiguous()?.reshape(&[-1])?;
+                    let found = Found::new(distinct_elements(op, &flat, consecutive)?)?;
+                    let values = pick("NotImplemented", &flat, 0, &found.first, false)?;
+                    Ok((values, found, x.sizes().to_vec()))
                 }
-                let t = if t.ndim() == 0 { t.reshape(&[1])? } else { t };
-                let n = t.sizes()[d];
-                let rows = t.transpose(0, d as i64)?.contiguous()?;
-                let flat = rows.reshape_to(&[n, rows.numel() / n.max(1)])?;
-                let found = Found::new(distinct_slices(op, &flat, consecutive)?)?;
-                let values = crate::ops::index::index(&t, &[(d, found.first.clone())])?;
-                Ok((values, found, vec![n]))
+                Some(dim) => {
+                    let d = shape::wrap_dim(dim, t.ndim())?;
+                    if t.ndim() > 0 && x.numel() == 0 {
+                        crate::check!(
+                            x.sizes().iter().filter(|&&n| n == 0).count() == 1,
+                            Runtime,
+                            "Number of zero sized dimensions is more than one, so unique cannot be applied "
+                        );
+                        crate::check!(
+                            x.sizes()[d] == 0,
+                            Runtime,
+                            "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
+                        );
+                    }
+                    let t = if t.ndim() == 0 { t.reshape(&[1])? } else { t };
+                    let n = t.sizes()[d];
+                    let rows = t.transpose(0, d as i64)?.contiguous()?;
+                    let flat = rows.reshape_to(&[n, rows.numel() / n.max(1)])?;
+                    let found = Found::new(distinct_slices(op, &flat, consecutive)?)?;
+                    let values = crate::ops::index::index(&t, &[(d, found.first.clone())])?;
+                    Ok((values, found, vec![n]))
+                }
             }
-        }
-    })?;
+        },
+    )?;
     if requires {
         autograd::record_not_differentiable("unique", &[x], &[&values]);
     }
@@ -195,7 +264,11 @@ fn unique(op: &str, x: &Tensor, dim: Option<i64>, consecutive: bool, inverse: bo
     if counts {
         out.push(found.counts);
     }
-    Ok(if out.len() == 1 { Value::Tensor(out.swap_remove(0)) } else { Value::Tuple(out) })
+    Ok(if out.len() == 1 {
+        Value::Tensor(out.swap_remove(0))
+    } else {
+        Value::Tuple(out)
+    })
 }
 
 op! {
@@ -278,6 +351,14 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &sort::DEF, &argsort::DEF, &msort::DEF, &topk::DEF, &kthvalue::DEF, &median::DEF, &nanmedian::DEF, &mode::DEF,
-    &unique::DEF, &unique_consecutive::DEF,
+    &sort::DEF,
+    &argsort::DEF,
+    &msort::DEF,
+    &topk::DEF,
+    &kthvalue::DEF,
+    &median::DEF,
+    &nanmedian::DEF,
+    &mode::DEF,
+    &unique::DEF,
+    &unique_consecutive::DEF,
 ];

@@ -10,7 +10,10 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
 /// A gradient that does not exist.
 fn no_derivative(what: &str) -> crate::autograd::Term {
-    crate::autograd::Term(Err(crate::err!(Runtime, "the derivative for '{what}' is not implemented.")))
+    crate::autograd::Term(Err(crate::err!(
+        Runtime,
+        "the derivative for '{what}' is not implemented."
+    )))
 }
 
 pointwise! {
@@ -73,7 +76,11 @@ pointwise! {
 }
 
 fn polygamma_at(n: i64, x: &Tensor) -> Result<Tensor> {
-    crate::check!(n >= 0, Runtime, "polygamma(n, x) does not support negative n.");
+    crate::check!(
+        n >= 0,
+        Runtime,
+        "polygamma(n, x) does not support negative n."
+    );
     x.polygamma_of(n.min(i64::from(u32::MAX)))
 }
 
@@ -92,7 +99,16 @@ op! {
 }
 
 fn dimensional(_: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(params[0].to_i64() >= 1, Runtime, "p has to be greater than or equal to 1");
+    crate::check!(
+        promoted != DType::Bool,
+        Runtime,
+        "The input tensor may not be a boolean tensor."
+    );
+    crate::check!(
+        params[0].to_i64() >= 1,
+        Runtime,
+        "p has to be greater than or equal to 1"
+    );
     crate::check!(
         !promoted.is_complex(),
         NotImplemented,
@@ -170,7 +186,8 @@ pointwise! {
 fn over(f: &crate::autograd::Term, x: &crate::autograd::Term) -> crate::autograd::Term {
     let zero = x.equals(0);
     let half = crate::autograd::Term::from(Tensor::wrapped(0.5));
-    let safe = crate::autograd::Term::select(&zero, &crate::autograd::Term::from(Tensor::wrapped(1)), x);
+    let safe =
+        crate::autograd::Term::select(&zero, &crate::autograd::Term::from(Tensor::wrapped(1)), x);
     crate::autograd::Term::select(&zero, &half, &(f / safe))
 }
 
@@ -343,8 +360,20 @@ polynomials! {
 /// The neighbour of a half-precision number, as bits: magnitudes are in the order of their bit patterns.
 fn neighbour(from: u16, up: bool) -> u16 {
     match (from & 0x7fff, from >> 15 == 1) {
-        (0, _) => if up { 1 } else { 0x8001 },
-        (_, negative) => if negative == up { from - 1 } else { from + 1 },
+        (0, _) => {
+            if up {
+                1
+            } else {
+                0x8001
+            }
+        }
+        (_, negative) => {
+            if negative == up {
+                from - 1
+            } else {
+                from + 1
+            }
+        }
     }
 }
 
@@ -359,13 +388,19 @@ fn nextafter_of(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     a.need_cpu("nextafter")?;
     b.need_cpu("nextafter")?;
     let sizes = crate::shape::broadcast(a.sizes(), b.sizes())?;
-    let prepared = |t: &Tensor| crate::autograd::no_grad(|| t.detach().to_dtype(dtype)?.expand_to(&sizes)?.contiguous());
+    let prepared = |t: &Tensor| {
+        crate::autograd::no_grad(|| t.detach().to_dtype(dtype)?.expand_to(&sizes)?.contiguous())
+    };
     let (x, y) = (prepared(a)?, prepared(b)?);
     macro_rules! of {
         ($T:ty, $next:expr) => {{
             let next: fn($T, $T) -> $T = $next;
-            let values: Vec<$T> =
-                x.as_slice::<$T>()?.iter().zip(y.as_slice::<$T>()?).map(|(&a, &b)| next(a, b)).collect();
+            let values: Vec<$T> = x
+                .as_slice::<$T>()?
+                .iter()
+                .zip(y.as_slice::<$T>()?)
+                .map(|(&a, &b)| next(a, b))
+                .collect();
             Tensor::from_slice_shaped(&values, &sizes)?
         }};
     }
@@ -385,12 +420,18 @@ fn nextafter_of(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         DType::F64 => of!(f64, Parts::nextafter),
         DType::F16 => of_half!(f16),
         DType::BF16 => of_half!(bf16),
-        d => crate::bail!(NotImplemented, "\"nextafter_cpu\" not implemented for '{}'", d.scalar_name()),
+        d => crate::bail!(
+            NotImplemented,
+            "\"nextafter_cpu\" not implemented for '{}'",
+            d.scalar_name()
+        ),
     };
     if crate::autograd::needs_grad(&[a, b]) {
         // A step along the grid moves with `a`, and does not depend on how far `b` is.
         crate::autograd::record_stateless("NextafterBackward0", &[a, b], &[&out], |g| {
-            let flat = g.when(1, || Tensor::zeros(g.get(0)?.sizes(), g.get(0)?.dtype(), g.get(0)?.device()))?;
+            let flat = g.when(1, || {
+                Tensor::zeros(g.get(0)?.sizes(), g.get(0)?.dtype(), g.get(0)?.device())
+            })?;
             crate::autograd::engine::grads([g.opt(0), flat])
         });
     }
@@ -405,14 +446,55 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &erf::DEF, &erfc::DEF, &erfcx::DEF, &erfinv::DEF, &lgamma::DEF, &digamma::DEF, &_polygamma::DEF, &polygamma::DEF,
-    &polygamma__::DEF, &mvlgamma::DEF, &igamma::DEF, &igammac::DEF, &zeta::DEF, &i0::DEF, &i0e::DEF, &i1::DEF,
-    &i1e::DEF, &sinc::DEF, &_logit::DEF, &logit::DEF, &ndtr::DEF, &ndtri::DEF, &log_ndtr::DEF, &entr::DEF, &xlogy::DEF,
-    &xlog1py::DEF, &airy_ai::DEF, &bessel_j0::DEF, &bessel_j1::DEF, &bessel_y0::DEF, &bessel_y1::DEF,
-    &modified_bessel_i0::DEF, &modified_bessel_i1::DEF, &modified_bessel_k0::DEF, &modified_bessel_k1::DEF,
-    &scaled_modified_bessel_k0::DEF, &scaled_modified_bessel_k1::DEF, &spherical_bessel_j0::DEF,
-    &chebyshev_polynomial_t::DEF, &chebyshev_polynomial_u::DEF, &chebyshev_polynomial_v::DEF,
-    &chebyshev_polynomial_w::DEF, &shifted_chebyshev_polynomial_t::DEF, &shifted_chebyshev_polynomial_u::DEF,
-    &shifted_chebyshev_polynomial_v::DEF, &shifted_chebyshev_polynomial_w::DEF, &hermite_polynomial_h::DEF,
-    &hermite_polynomial_he::DEF, &laguerre_polynomial_l::DEF, &legendre_polynomial_p::DEF, &nextafter::DEF,
+    &erf::DEF,
+    &erfc::DEF,
+    &erfcx::DEF,
+    &erfinv::DEF,
+    &lgamma::DEF,
+    &digamma::DEF,
+    &_polygamma::DEF,
+    &polygamma::DEF,
+    &polygamma__::DEF,
+    &mvlgamma::DEF,
+    &igamma::DEF,
+    &igammac::DEF,
+    &zeta::DEF,
+    &i0::DEF,
+    &i0e::DEF,
+    &i1::DEF,
+    &i1e::DEF,
+    &sinc::DEF,
+    &_logit::DEF,
+    &logit::DEF,
+    &ndtr::DEF,
+    &ndtri::DEF,
+    &log_ndtr::DEF,
+    &entr::DEF,
+    &xlogy::DEF,
+    &xlog1py::DEF,
+    &airy_ai::DEF,
+    &bessel_j0::DEF,
+    &bessel_j1::DEF,
+    &bessel_y0::DEF,
+    &bessel_y1::DEF,
+    &modified_bessel_i0::DEF,
+    &modified_bessel_i1::DEF,
+    &modified_bessel_k0::DEF,
+    &modified_bessel_k1::DEF,
+    &scaled_modified_bessel_k0::DEF,
+    &scaled_modified_bessel_k1::DEF,
+    &spherical_bessel_j0::DEF,
+    &chebyshev_polynomial_t::DEF,
+    &chebyshev_polynomial_u::DEF,
+    &chebyshev_polynomial_v::DEF,
+    &chebyshev_polynomial_w::DEF,
+    &shifted_chebyshev_polynomial_t::DEF,
+    &shifted_chebyshev_polynomial_u::DEF,
+    &shifted_chebyshev_polynomial_v::DEF,
+    &shifted_chebyshev_polynomial_w::DEF,
+    &hermite_polynomial_h::DEF,
+    &hermite_polynomial_he::DEF,
+    &laguerre_polynomial_l::DEF,
+    &legendre_polynomial_p::DEF,
+    &nextafter::DEF,
 ];

@@ -26,7 +26,11 @@ pointwise! {
 }
 
 fn positivable(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(promoted != DType::Bool, Runtime, "The `+` operator, on a bool tensor is not supported.");
+    crate::check!(
+        promoted != DType::Bool,
+        Runtime,
+        "The `+` operator, on a bool tensor is not supported."
+    );
     Ok(())
 }
 
@@ -105,7 +109,11 @@ pointwise! {
 }
 
 fn real_signbit(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(!promoted.is_complex(), NotImplemented, "signbit is not implemented for complex tensors.");
+    crate::check!(
+        !promoted.is_complex(),
+        NotImplemented,
+        "signbit is not implemented for complex tensors."
+    );
     Ok(())
 }
 
@@ -121,11 +129,29 @@ pointwise! {
 macro_rules! real_only {
     ($check:ident, $name:literal) => {
         fn $check(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-            crate::check!(!promoted.is_complex(), NotImplemented, concat!($name, " is not supported for complex inputs"));
+            crate::check!(
+                !promoted.is_complex(),
+                NotImplemented,
+                concat!($name, " is not supported for complex inputs")
+            );
             Ok(())
         }
     };
 }
+macro_rules! real_angles {
+    ($check:ident, $name:literal) => {
+        fn $check(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
+            crate::check!(
+                !promoted.is_complex(),
+                Runtime,
+                concat!($name, " is not supported for complex tensors.")
+            );
+            Ok(())
+        }
+    };
+}
+real_angles!(real_deg2rad, "deg2rad");
+real_angles!(real_rad2deg, "rad2deg");
 real_only!(real_floor, "floor");
 real_only!(real_ceil, "ceil");
 real_only!(real_trunc, "trunc");
@@ -245,7 +271,11 @@ pointwise! {
 }
 
 fn real_isposinf(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(!promoted.is_complex(), Runtime, "isposinf does not support complex inputs.");
+    crate::check!(
+        !promoted.is_complex(),
+        Runtime,
+        "isposinf does not support complex inputs."
+    );
     Ok(())
 }
 
@@ -261,7 +291,11 @@ pointwise! {
 }
 
 fn real_isneginf(_: &[&Tensor], _: &[Scalar], promoted: DType) -> Result<()> {
-    crate::check!(!promoted.is_complex(), Runtime, "isneginf does not support complex inputs.");
+    crate::check!(
+        !promoted.is_complex(),
+        Runtime,
+        "isneginf does not support complex inputs."
+    );
     Ok(())
 }
 
@@ -289,7 +323,7 @@ pointwise! {
 
 pointwise! {
     /// Converts the elements of `input` from degrees to radians.
-    deg2rad(x) -> Float {
+    deg2rad(x) -> Float, check real_deg2rad {
         float = x * R::from_f64(std::f64::consts::PI / 180.0),
         wgsl = "x * 0.017453292519943295",
         grad x(g) = g * (std::f64::consts::PI / 180.0),
@@ -298,7 +332,7 @@ pointwise! {
 
 pointwise! {
     /// Converts the elements of `input` from radians to degrees.
-    rad2deg(x) -> Float {
+    rad2deg(x) -> Float, check real_rad2deg {
         float = x * R::from_f64(180.0 / std::f64::consts::PI),
         wgsl = "x * 57.29577951308232",
         grad x(g) = g * (180.0 / std::f64::consts::PI),
@@ -306,7 +340,24 @@ pointwise! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &neg::DEF, &positive::DEF, &abs::DEF, &square::DEF, &sign::DEF, &sgn::DEF, &signbit::DEF, &floor::DEF, &ceil::DEF,
-    &trunc::DEF, &frac::DEF, &round::DEF, &isnan::DEF, &isfinite::DEF, &isinf::DEF, &isposinf::DEF, &isneginf::DEF,
-    &isreal::DEF, &deg2rad::DEF, &rad2deg::DEF,
+    &neg::DEF,
+    &positive::DEF,
+    &abs::DEF,
+    &square::DEF,
+    &sign::DEF,
+    &sgn::DEF,
+    &signbit::DEF,
+    &floor::DEF,
+    &ceil::DEF,
+    &trunc::DEF,
+    &frac::DEF,
+    &round::DEF,
+    &isnan::DEF,
+    &isfinite::DEF,
+    &isinf::DEF,
+    &isposinf::DEF,
+    &isneginf::DEF,
+    &isreal::DEF,
+    &deg2rad::DEF,
+    &rad2deg::DEF,
 ];

@@ -10,7 +10,11 @@ use crate::tensor::Tensor;
 
 /// How PyTorch's messages write an order.
 fn shown(p: f64) -> String {
-    if p.is_infinite() { if p > 0.0 { "inf" } else { "-inf" }.to_string() } else { format!("{p}") }
+    if p.is_infinite() {
+        if p > 0.0 { "inf" } else { "-inf" }.to_string()
+    } else {
+        format!("{p}")
+    }
 }
 
 fn check_input(x: &Tensor, dtype: Option<DType>) -> Result<()> {
@@ -31,8 +35,16 @@ fn check_input(x: &Tensor, dtype: Option<DType>) -> Result<()> {
             d.is_complex() == x.dtype().is_complex(),
             Runtime,
             "linalg.vector_norm: dtype should be {} for {} inputs, but got {}",
-            if x.dtype().is_complex() { "complex" } else { "real" },
-            if x.dtype().is_complex() { "complex" } else { "real" },
+            if x.dtype().is_complex() {
+                "complex"
+            } else {
+                "real"
+            },
+            if x.dtype().is_complex() {
+                "complex"
+            } else {
+                "real"
+            },
             d.scalar_name()
         );
     }
@@ -41,7 +53,13 @@ fn check_input(x: &Tensor, dtype: Option<DType>) -> Result<()> {
 
 impl Tensor {
     /// `sum(|x|^p)^(1/p)` over axes, and its limits for 0 and the infinities.
-    pub fn vector_norm(&self, p: f64, dims: Option<&[i64]>, keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
+    pub fn vector_norm(
+        &self,
+        p: f64,
+        dims: Option<&[i64]>,
+        keepdim: bool,
+        dtype: Option<DType>,
+    ) -> Result<Tensor> {
         check_input(self, dtype)?;
         let x = self.to_dtype(dtype.unwrap_or(self.dtype()))?;
         let at = axes(dims, x.ndim())?;
@@ -94,7 +112,9 @@ fn slope(g: &Tensor, x: &Tensor, y: &Tensor, p: f64, s: &Shape) -> Result<Tensor
     if p.is_infinite() {
         let (hit, count) = autograd::no_grad(|| -> Result<(Tensor, Tensor)> {
             let size = x.abs()?;
-            let hit = size.eq(y)?.logical_or(&size.isnan()?.logical_and(&y.isnan()?)?)?;
+            let hit = size
+                .eq(y)?
+                .logical_or(&size.isnan()?.logical_and(&y.isnan()?)?)?;
             let count = hit.sum_with(&s.dims, true, Some(x.dtype()))?;
             Ok((hit, count))
         })?;
@@ -105,18 +125,29 @@ fn slope(g: &Tensor, x: &Tensor, y: &Tensor, p: f64, s: &Shape) -> Result<Tensor
     let power = Tensor::wrapped(p - 1.0)?;
     let size = at_zero.where_(&one, &x.abs()?)?;
     let ratio = size.div(&no_norm.where_(&one, y)?)?.pow(&power)?;
-    at_zero.logical_or(&no_norm)?.where_(&zero, &g.mul(&x.sgn()?)?.mul(&ratio)?)
+    at_zero
+        .logical_or(&no_norm)?
+        .where_(&zero, &g.mul(&x.sgn()?)?.mul(&ratio)?)
 }
 
 /// `torch.norm` with its names for orders.
-fn named_norm(x: &Tensor, p: Option<&str>, dims: Option<&[i64]>, keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
+fn named_norm(
+    x: &Tensor,
+    p: Option<&str>,
+    dims: Option<&[i64]>,
+    keepdim: bool,
+    dtype: Option<DType>,
+) -> Result<Tensor> {
     match p {
         None | Some("fro") => {
             if let Some(d) = dims.filter(|d| d.len() > 2) {
                 crate::bail!(
                     Runtime,
                     "linalg.matrix_norm: dim must be a 2-tuple. Got {}",
-                    d.iter().map(|d| d.to_string()).collect::<Vec<_>>().join(" ")
+                    d.iter()
+                        .map(|d| d.to_string())
+                        .collect::<Vec<_>>()
+                        .join(" ")
                 );
             }
             x.vector_norm(2.0, dims, keepdim, dtype)
@@ -131,7 +162,11 @@ fn named_norm(x: &Tensor, p: Option<&str>, dims: Option<&[i64]>, keepdim: bool, 
 
 fn dist(a: &Tensor, b: &Tensor, p: f64) -> Result<Tensor> {
     let d = a.sub(b)?;
-    let d = if d.dtype().is_integral() { d.to_dtype(crate::dtype::default_dtype())? } else { d };
+    let d = if d.dtype().is_integral() {
+        d.to_dtype(crate::dtype::default_dtype())?
+    } else {
+        d
+    };
     d.vector_norm(p, None, false, None)
 }
 
@@ -150,18 +185,24 @@ fn renorm(x: &Tensor, p: f64, dim: i64, max: Scalar) -> Result<Tensor> {
         x.ndim()
     );
     let d = shape::wrap_dim(dim, x.ndim())?;
-    let others: Vec<i64> = (0..x.ndim()).filter(|&k| k != d).map(|k| k as i64).collect();
+    let others: Vec<i64> = (0..x.ndim())
+        .filter(|&k| k != d)
+        .map(|k| k as i64)
+        .collect();
     let norm = x.vector_norm(p, Some(&others), true, None)?;
     let long = autograd::no_grad(|| norm.gt(&Tensor::wrapped(max)?))?;
     // The small number keeps a norm that underflows from dividing by zero.
-    let scale = long.where_(&Tensor::wrapped(max)?.div(&norm.add_number(1e-7)?)?, &Tensor::wrapped(1i64)?)?;
+    let scale = long.where_(
+        &Tensor::wrapped(max)?.div(&norm.add_number(1e-7)?)?,
+        &Tensor::wrapped(1i64)?,
+    )?;
     x.mul(&scale)
 }
 
 op! {
     /// Returns the `ord`-norm of `input` seen as a vector, over `dim` if given.
     vector_norm, in [LINALG]; out {
-        "(Tensor x, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor" =>
+        "(Tensor input, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor" =>
             |a| a.tensor(0).vector_norm(a.scalar(1).to_f64(), a.opt_ints(2), a.bool(3), a.dtype(4)),
     }
 }

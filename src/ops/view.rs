@@ -57,7 +57,11 @@ impl Tensor {
         }
         if from != to {
             let why = || {
-                format!("to view {} as {} (different element sizes)", self.dtype().scalar_name(), dtype.scalar_name())
+                format!(
+                    "to view {} as {} (different element sizes)",
+                    self.dtype().scalar_name(),
+                    dtype.scalar_name()
+                )
             };
             crate::check!(n > 0, Runtime, "self.dim() cannot be 0 {}", why());
             crate::check!(
@@ -70,7 +74,9 @@ impl Tensor {
             if from > to {
                 let ratio = from / to;
                 sizes[n - 1] *= ratio;
-                strides[..n - 1].iter_mut().for_each(|s| *s *= ratio as isize);
+                strides[..n - 1]
+                    .iter_mut()
+                    .for_each(|s| *s *= ratio as isize);
                 offset *= ratio;
             } else {
                 let ratio = to / from;
@@ -108,7 +114,14 @@ impl Tensor {
         let old = as_i64(self.sizes());
         // SAFETY: the strides reach the same elements as before.
         unsafe {
-            view(self, self.offset(), sizes, strides, "ViewBackward0", move |g| g.get(0)?.reshape(&old))
+            view(
+                self,
+                self.offset(),
+                sizes,
+                strides,
+                "ViewBackward0",
+                move |g| g.get(0)?.reshape(&old),
+            )
         }
     }
 
@@ -135,9 +148,14 @@ impl Tensor {
                 let old = as_i64(t.sizes());
                 // SAFETY: a contiguous tensor seen with as many contiguous elements.
                 Ok(unsafe {
-                    view(&t, t.offset(), SmallVec::from_slice(sizes), shape::contiguous_strides(sizes), "UnsafeViewBackward0", move |g| {
-                        g.get(0)?.reshape(&old)
-                    })
+                    view(
+                        &t,
+                        t.offset(),
+                        SmallVec::from_slice(sizes),
+                        shape::contiguous_strides(sizes),
+                        "UnsafeViewBackward0",
+                        move |g| g.get(0)?.reshape(&old),
+                    )
                 })
             }
         }
@@ -203,7 +221,14 @@ impl Tensor {
         // The engine sums broadcast gradients to the input's sizes.
         // SAFETY: axes of size one repeat their only element.
         Ok(unsafe {
-            view(self, self.offset(), SmallVec::from_slice(sizes), strides, "ExpandBackward0", |g| g.get(0))
+            view(
+                self,
+                self.offset(),
+                SmallVec::from_slice(sizes),
+                strides,
+                "ExpandBackward0",
+                |g| g.get(0),
+            )
         })
     }
 
@@ -219,7 +244,11 @@ impl Tensor {
         let mut order: SmallVec<[usize; 5]> = SmallVec::new();
         for &d in dims {
             let d = shape::wrap_dim(d, self.ndim())?;
-            crate::check!(!order.contains(&d), Runtime, "permute(): duplicate dims are not allowed.");
+            crate::check!(
+                !order.contains(&d),
+                Runtime,
+                "permute(): duplicate dims are not allowed."
+            );
             order.push(d);
         }
         let mut inverse: SmallVec<[i64; 6]> = SmallVec::from_elem(0, order.len());
@@ -230,12 +259,22 @@ impl Tensor {
         let strides = order.iter().map(|&d| self.strides()[d]).collect();
         // SAFETY: the same elements with axes in another order.
         Ok(unsafe {
-            view(self, self.offset(), sizes, strides, "PermuteBackward0", move |g| g.get(0)?.permute(&inverse))
+            view(
+                self,
+                self.offset(),
+                sizes,
+                strides,
+                "PermuteBackward0",
+                move |g| g.get(0)?.permute(&inverse),
+            )
         })
     }
 
     pub fn transpose(&self, a: i64, b: i64) -> Result<Tensor> {
-        let (i, j) = (shape::wrap_dim(a, self.ndim())?, shape::wrap_dim(b, self.ndim())?);
+        let (i, j) = (
+            shape::wrap_dim(a, self.ndim())?,
+            shape::wrap_dim(b, self.ndim())?,
+        );
         let mut sizes: Sizes = SmallVec::from_slice(self.sizes());
         let mut strides: Strides = SmallVec::from_slice(self.strides());
         if self.ndim() > 0 {
@@ -244,9 +283,14 @@ impl Tensor {
         }
         // SAFETY: the same elements with two axes swapped.
         Ok(unsafe {
-            view(self, self.offset(), sizes, strides, "TransposeBackward0", move |g| {
-                g.get(0)?.transpose(i as i64, j as i64)
-            })
+            view(
+                self,
+                self.offset(),
+                sizes,
+                strides,
+                "TransposeBackward0",
+                move |g| g.get(0)?.transpose(i as i64, j as i64),
+            )
         })
     }
 
@@ -258,7 +302,11 @@ impl Tensor {
             "t() expects a tensor with <= 2 dimensions, but self is {}D",
             self.ndim()
         );
-        if self.ndim() < 2 { self.alias() } else { self.named_view("TBackward0", |x| x.transpose(0, 1), |g| g.t()) }
+        if self.ndim() < 2 {
+            self.alias()
+        } else {
+            self.named_view("TBackward0", |x| x.transpose(0, 1), |g| g.t())
+        }
     }
 
     /// A view that another view op makes, under its own name in the graph.
@@ -299,7 +347,11 @@ impl Tensor {
 
     /// One index of an axis, which disappears.
     pub fn select(&self, dim: i64, index: i64) -> Result<Tensor> {
-        crate::check!(self.ndim() > 0, Index, "select() cannot be applied to a 0-dim tensor.");
+        crate::check!(
+            self.ndim() > 0,
+            Index,
+            "select() cannot be applied to a 0-dim tensor."
+        );
         let d = shape::wrap_dim(dim, self.ndim())?;
         let n = self.sizes()[d] as i64;
         crate::check!(
@@ -325,8 +377,18 @@ impl Tensor {
     }
 
     /// `self[start:end:step]` along an axis. A negative step is a view too.
-    pub fn slice(&self, dim: i64, start: Option<i64>, end: Option<i64>, step: i64) -> Result<Tensor> {
-        crate::check!(self.ndim() > 0, Runtime, "slice() cannot be applied to a 0-dim tensor.");
+    pub fn slice(
+        &self,
+        dim: i64,
+        start: Option<i64>,
+        end: Option<i64>,
+        step: i64,
+    ) -> Result<Tensor> {
+        crate::check!(
+            self.ndim() > 0,
+            Runtime,
+            "slice() cannot be applied to a 0-dim tensor."
+        );
         crate::check!(step > 0, Runtime, "slice step must be positive");
         let d = shape::wrap_dim(dim, self.ndim())?;
         let n = self.sizes()[d] as i64;
@@ -341,7 +403,11 @@ impl Tensor {
     pub fn strided_slice(&self, d: usize, start: i64, len: i64, step: i64) -> Result<Tensor> {
         let mut sizes: Sizes = SmallVec::from_slice(self.sizes());
         let mut strides: Strides = SmallVec::from_slice(self.strides());
-        let offset = if len > 0 { (self.offset() as isize + strides[d] * start as isize) as usize } else { self.offset() };
+        let offset = if len > 0 {
+            (self.offset() as isize + strides[d] * start as isize) as usize
+        } else {
+            self.offset()
+        };
         sizes[d] = len as usize;
         strides[d] = strides[d].wrapping_mul(step as isize);
         let old: Sizes = SmallVec::from_slice(self.sizes());
@@ -356,7 +422,11 @@ impl Tensor {
 
     /// `len` elements of an axis from `start` on.
     pub fn narrow(&self, dim: i64, start: i64, len: i64) -> Result<Tensor> {
-        crate::check!(self.ndim() > 0, Runtime, "narrow() cannot be applied to a 0-dim tensor.");
+        crate::check!(
+            self.ndim() > 0,
+            Runtime,
+            "narrow() cannot be applied to a 0-dim tensor."
+        );
         let d = shape::wrap_dim(dim, self.ndim())?;
         let n = self.sizes()[d] as i64;
         crate::check!(len >= 0, Runtime, "narrow(): length must be non-negative.");
@@ -379,24 +449,48 @@ impl Tensor {
         let d = shape::wrap_dim(dim, self.ndim() + 1)?;
         let mut sizes: Sizes = SmallVec::from_slice(self.sizes());
         let mut strides: Strides = SmallVec::from_slice(self.strides());
-        let stride = if d < sizes.len() { (sizes[d] as isize).wrapping_mul(strides[d]) } else { 1 };
+        let stride = if d < sizes.len() {
+            (sizes[d] as isize).wrapping_mul(strides[d])
+        } else {
+            1
+        };
         sizes.insert(d, 1);
         strides.insert(d, stride);
         // SAFETY: one more axis of size one.
         Ok(unsafe {
-            view(self, self.offset(), sizes, strides, "UnsqueezeBackward0", move |g| g.get(0)?.squeeze_dims(&[d]))
+            view(
+                self,
+                self.offset(),
+                sizes,
+                strides,
+                "UnsqueezeBackward0",
+                move |g| g.get(0)?.squeeze_dims(&[d]),
+            )
         })
     }
 
     /// Removes the given axes where they have size one.
     pub fn squeeze_dims(&self, dims: &[usize]) -> Result<Tensor> {
+        self.squeeze_as(dims, "SqueezeBackward0")
+    }
+
+    /// As `squeeze_dims`, under a name of its own in the graph.
+    fn squeeze_as(&self, dims: &[usize], name: &'static str) -> Result<Tensor> {
         let keep = |d: usize| !(dims.contains(&d) && self.sizes()[d] == 1);
-        let sizes: Sizes = (0..self.ndim()).filter(|&d| keep(d)).map(|d| self.sizes()[d]).collect();
-        let strides: Strides = (0..self.ndim()).filter(|&d| keep(d)).map(|d| self.strides()[d]).collect();
+        let sizes: Sizes = (0..self.ndim())
+            .filter(|&d| keep(d))
+            .map(|d| self.sizes()[d])
+            .collect();
+        let strides: Strides = (0..self.ndim())
+            .filter(|&d| keep(d))
+            .map(|d| self.strides()[d])
+            .collect();
         let old = as_i64(self.sizes());
         // SAFETY: only axes of size one are dropped.
         Ok(unsafe {
-            view(self, self.offset(), sizes, strides, "SqueezeBackward0", move |g| g.get(0)?.reshape(&old))
+            view(self, self.offset(), sizes, strides, name, move |g| {
+                g.get(0)?.reshape(&old)
+            })
         })
     }
 
@@ -413,65 +507,130 @@ impl Tensor {
         let (lo, hi) = shape::extent(sizes, strides);
         let room = (self.storage().bytes() / self.dtype().size()) as isize;
         crate::check!(
-            n == 0 || (lo.saturating_add(offset as isize) >= 0 && hi.saturating_add(offset as isize) <= room),
+            n == 0
+                || (lo.saturating_add(offset as isize) >= 0
+                    && hi.saturating_add(offset as isize) <= room),
             Runtime,
             "setStorage: sizes {}, strides {}, storage offset {offset}, and itemsize {} requiring a storage size of {} \
              are out of bounds for storage of size {}",
             shape::list(sizes),
             shape::list(strides),
             self.dtype().size(),
-            hi.saturating_add(offset as isize).saturating_mul(self.dtype().size() as isize),
+            hi.saturating_add(offset as isize)
+                .saturating_mul(self.dtype().size() as isize),
             self.storage().bytes()
         );
         let start = offset as isize - self.offset() as isize;
-        let (old_sizes, old_strides): (Sizes, Strides) =
-            (SmallVec::from_slice(self.sizes()), SmallVec::from_slice(self.strides()));
-        let (new_sizes, new_strides): (Sizes, Strides) = (SmallVec::from_slice(sizes), SmallVec::from_slice(strides));
+        let (old_sizes, old_strides): (Sizes, Strides) = (
+            SmallVec::from_slice(self.sizes()),
+            SmallVec::from_slice(self.strides()),
+        );
+        let (new_sizes, new_strides): (Sizes, Strides) =
+            (SmallVec::from_slice(sizes), SmallVec::from_slice(strides));
         // SAFETY: the extent was checked against the storage.
         Ok(unsafe {
-            view(self, offset, new_sizes.clone(), new_strides.clone(), "AsStridedBackward0", move |g| {
-                as_strided_backward(&g.get(0)?, &old_sizes, &old_strides, &new_sizes, &new_strides, start)
-            })
+            view(
+                self,
+                offset,
+                new_sizes.clone(),
+                new_strides.clone(),
+                "AsStridedBackward0",
+                move |g| {
+                    as_strided_backward(
+                        &g.get(0)?,
+                        &old_sizes,
+                        &old_strides,
+                        &new_sizes,
+                        &new_strides,
+                        start,
+                    )
+                },
+            )
         })
     }
 
     /// As `as_strided` with the numbers a user gives; the offset defaults to this tensor's.
-    pub fn as_strided_by(&self, sizes: &[i64], strides: &[i64], offset: Option<i64>) -> Result<Tensor> {
+    pub fn as_strided_by(
+        &self,
+        sizes: &[i64],
+        strides: &[i64],
+        offset: Option<i64>,
+    ) -> Result<Tensor> {
         let sizes = shape::sizes_of("as_strided", sizes)?;
         let strides: Strides = strides.iter().map(|&s| s as isize).collect();
         let offset = offset.unwrap_or(self.offset() as i64);
-        crate::check!(offset >= 0, Runtime, "Tensor: invalid storage offset {offset}");
+        crate::check!(
+            offset >= 0,
+            Runtime,
+            "Tensor: invalid storage offset {offset}"
+        );
         self.as_strided(&sizes, &strides, offset as usize)
     }
 
     /// A view of a diagonal of two axes, as a new last axis.
     pub fn diagonal(&self, offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
-        let (a, b) = (shape::wrap_dim(dim1, self.ndim())?, shape::wrap_dim(dim2, self.ndim())?);
-        crate::check!(a != b, Runtime, "diagonal dimensions cannot be identical {dim1}, {dim2}");
+        let (a, b) = (
+            shape::wrap_dim(dim1, self.ndim())?,
+            shape::wrap_dim(dim2, self.ndim())?,
+        );
+        crate::check!(
+            a != b,
+            Runtime,
+            "diagonal dimensions cannot be identical {dim1}, {dim2}"
+        );
         let (rows, columns) = (self.sizes()[a] as i64, self.sizes()[b] as i64);
-        let len = if offset >= 0 { rows.min(columns.saturating_sub(offset)) } else { columns.min(rows.saturating_add(offset)) }.max(0);
+        let len = if offset >= 0 {
+            rows.min(columns.saturating_sub(offset))
+        } else {
+            columns.min(rows.saturating_add(offset))
+        }
+        .max(0);
         let mut start = self.offset() as isize;
         if len > 0 {
-            start += if offset >= 0 { self.strides()[b] * offset as isize } else { self.strides()[a] * (-offset) as isize };
+            start += if offset >= 0 {
+                self.strides()[b] * offset as isize
+            } else {
+                self.strides()[a] * (-offset) as isize
+            };
         }
         let keep = |d: &usize| *d != a && *d != b;
-        let mut sizes: Sizes = (0..self.ndim()).filter(keep).map(|d| self.sizes()[d]).collect();
-        let mut strides: Strides = (0..self.ndim()).filter(keep).map(|d| self.strides()[d]).collect();
+        let mut sizes: Sizes = (0..self.ndim())
+            .filter(keep)
+            .map(|d| self.sizes()[d])
+            .collect();
+        let mut strides: Strides = (0..self.ndim())
+            .filter(keep)
+            .map(|d| self.strides()[d])
+            .collect();
         sizes.push(len as usize);
         strides.push(self.strides()[a].wrapping_add(self.strides()[b]));
         let old: Sizes = SmallVec::from_slice(self.sizes());
         // SAFETY: the diagonal's `len` elements lie inside both axes.
         Ok(unsafe {
-            view(self, start as usize, sizes, strides, "DiagonalBackward0", move |g| {
-                diagonal_backward(&g.get(0)?, &old, offset, a as i64, b as i64)
-            })
+            view(
+                self,
+                start as usize,
+                sizes,
+                strides,
+                "DiagonalBackward0",
+                move |g| diagonal_backward(&g.get(0)?, &old, offset, a as i64, b as i64),
+            )
         })
     }
 
     /// As `as_strided` with the offset relative to this tensor's first element.
-    pub fn as_strided_at(&self, sizes: &[usize], strides: &[isize], start: isize) -> Result<Tensor> {
+    pub fn as_strided_at(
+        &self,
+        sizes: &[usize],
+        strides: &[isize],
+        start: isize,
+    ) -> Result<Tensor> {
         let offset = self.offset() as isize + start;
-        crate::check!(offset >= 0, Runtime, "as_strided: negative storage offset {offset}");
+        crate::check!(
+            offset >= 0,
+            Runtime,
+            "as_strided: negative storage offset {offset}"
+        );
         self.as_strided(sizes, strides, offset as usize)
     }
 }
@@ -487,12 +646,11 @@ pub fn as_strided_backward(
     start: isize,
 ) -> Result<Tensor> {
     let (sizes0, strides0): (Vec<usize>, Vec<isize>) = (sizes.to_vec(), strides.to_vec());
-    let base_strides0 = base_strides.to_vec();
+    let (base_sizes0, base_strides0) = (base_sizes.to_vec(), base_strides.to_vec());
+    let (lo, hi) = shape::extent(base_sizes, base_strides);
+    let (vlo, vhi) = shape::extent(sizes, strides);
+    let (lo, hi) = (lo.min(vlo + start), hi.max(vhi + start));
     let out = autograd::no_grad(|| -> Result<Tensor> {
-        let (lo, hi) = shape::extent(base_sizes, base_strides);
-        let (vlo, vhi) = shape::extent(sizes, strides);
-        let lo = lo.min(vlo + start);
-        let hi = hi.max(vhi + start);
         let flat = Tensor::zeros(&[(hi - lo) as usize], g.dtype(), g.device())?;
         // Axes of stride zero first sum, so that the rest are distinct addresses wherever the view is not unusual.
         let mut g = g.clone();
@@ -504,8 +662,12 @@ pub fn as_strided_backward(
             }
         }
         let overlap = {
-            let mut axes: Vec<(isize, usize)> =
-                strides.iter().copied().zip(g.sizes().iter().copied()).filter(|a| a.1 > 1).collect();
+            let mut axes: Vec<(isize, usize)> = strides
+                .iter()
+                .copied()
+                .zip(g.sizes().iter().copied())
+                .filter(|a| a.1 > 1)
+                .collect();
             axes.iter_mut().for_each(|a| a.0 = a.0.abs());
             axes.sort_unstable();
             let mut reach = 0isize;
@@ -520,22 +682,24 @@ pub fn as_strided_backward(
             g.need_cpu("as_strided_backward")?;
             scatter_add_strided(&flat, &g, &strides, begin)?;
         } else {
-            flat.as_strided(g.sizes(), &strides, begin)?.write_from(&g)?;
+            flat.as_strided(g.sizes(), &strides, begin)?
+                .write_from(&g)?;
         }
         flat.as_strided(base_sizes, base_strides, (-lo).max(0) as usize)
     })?;
     let out = out.data_alias();
     if autograd::needs_grad(&[g]) {
         record_stateless("AsStridedBackwardBackward0", &[g], &[&out], move |gg| {
-            let gg = gg.get(0)?;
-            let laid = Tensor::empty_strided(gg.sizes(), &base_strides0, gg.dtype(), gg.device())?;
-            let laid = if laid.strides() == gg.strides() {
-                gg
-            } else {
-                laid.zero_fill()?;
-                laid.copy_(&gg)?
-            };
-            grads([Some(laid.as_strided_at(&sizes0, &strides0, start)?)])
+            // What the view shows outside the base is zero.
+            let flat = as_strided_backward(
+                &gg.get(0)?,
+                &[(hi - lo) as usize],
+                &[1],
+                &base_sizes0,
+                &base_strides0,
+                -lo,
+            )?;
+            grads([Some(flat.as_strided_at(&sizes0, &strides0, start - lo)?)])
         });
     }
     Ok(out)
@@ -568,7 +732,13 @@ fn scatter_add_strided(flat: &Tensor, g: &Tensor, strides: &[isize], begin: usiz
 }
 
 /// Zeros of `sizes` with `g` on a diagonal of two axes.
-pub fn diagonal_backward(g: &Tensor, sizes: &[usize], offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
+pub fn diagonal_backward(
+    g: &Tensor,
+    sizes: &[usize],
+    offset: i64,
+    dim1: i64,
+    dim2: i64,
+) -> Result<Tensor> {
     let out = autograd::no_grad(|| -> Result<Tensor> {
         let out = Tensor::zeros(sizes, g.dtype(), g.device())?;
         out.diagonal(offset, dim1, dim2)?.write_from(g)?;
@@ -598,7 +768,13 @@ pub fn select_backward(g: &Tensor, sizes: &[usize], dim: i64, index: i64) -> Res
 }
 
 /// Zeros of `sizes` with `g` at every `step`-th index of an axis.
-pub fn slice_backward(g: &Tensor, sizes: &[usize], dim: usize, start: i64, step: i64) -> Result<Tensor> {
+pub fn slice_backward(
+    g: &Tensor,
+    sizes: &[usize],
+    dim: usize,
+    start: i64,
+    step: i64,
+) -> Result<Tensor> {
     let len = g.sizes()[dim] as i64;
     let out = autograd::no_grad(|| -> Result<Tensor> {
         let out = Tensor::zeros(sizes, g.dtype(), g.device())?;
@@ -616,7 +792,11 @@ pub fn slice_backward(g: &Tensor, sizes: &[usize], dim: usize, start: i64, step:
 impl Tensor {
     /// The real part: a view of a complex tensor, the tensor itself otherwise.
     pub fn real(&self) -> Result<Tensor> {
-        if !self.dtype().is_complex() { Ok(self.clone()) } else { self.view_as_real()?.select(-1, 0) }
+        if !self.dtype().is_complex() {
+            Ok(self.clone())
+        } else {
+            self.view_as_real()?.select(-1, 0)
+        }
     }
 
     pub fn imag(&self) -> Result<Tensor> {
@@ -630,14 +810,24 @@ impl Tensor {
 
     /// A complex tensor as pairs of reals in a new last axis; a view.
     pub fn view_as_real(&self) -> Result<Tensor> {
-        crate::check!(self.dtype().is_complex(), Runtime, "view_as_real is only supported for complex tensors");
+        crate::check!(
+            self.dtype().is_complex(),
+            Runtime,
+            "view_as_real is only supported for complex tensors"
+        );
         let mut sizes: Sizes = SmallVec::from_slice(self.sizes());
         let mut strides: Strides = self.strides().iter().map(|s| s * 2).collect();
         sizes.push(2);
         strides.push(1);
         // SAFETY: every complex element is two reals.
         let out = unsafe {
-            self.view_as_dtype(self.offset() * 2, sizes, strides, self.dtype().to_real(), ViewKind::Plain)
+            self.view_as_dtype(
+                self.offset() * 2,
+                sizes,
+                strides,
+                self.dtype().to_real(),
+                ViewKind::Plain,
+            )
         };
         if autograd::needs_grad(&[self]) {
             record_stateless("ViewAsRealBackward0", &[self], &[&out], |g| {
@@ -659,19 +849,37 @@ impl Tensor {
             ),
         };
         let n = self.ndim();
-        crate::check!(n > 0, Runtime, "Input tensor must have one or more dimensions");
-        crate::check!(self.sizes()[n - 1] == 2, Runtime, "Tensor must have a last dimension of size 2");
-        crate::check!(self.strides()[n - 1] == 1, Runtime, "Tensor must have a last dimension with stride 1");
+        crate::check!(
+            n > 0,
+            Runtime,
+            "Input tensor must have one or more dimensions"
+        );
+        crate::check!(
+            self.sizes()[n - 1] == 2,
+            Runtime,
+            "Tensor must have a last dimension of size 2"
+        );
+        crate::check!(
+            self.strides()[n - 1] == 1,
+            Runtime,
+            "Tensor must have a last dimension with stride 1"
+        );
         crate::check!(
             self.strides()[..n - 1].iter().all(|s| s % 2 == 0),
             Runtime,
             "Tensor must have a stride divisible by 2 for all but last dimension"
         );
-        crate::check!(self.offset() % 2 == 0, Runtime, "Tensor must have a storage_offset divisible by 2");
+        crate::check!(
+            self.offset() % 2 == 0,
+            Runtime,
+            "Tensor must have a storage_offset divisible by 2"
+        );
         let sizes = SmallVec::from_slice(&self.sizes()[..n - 1]);
         let strides = self.strides()[..n - 1].iter().map(|s| s / 2).collect();
         // SAFETY: the last axis holds the two parts of one number; strides and offset are even.
-        let out = unsafe { self.view_as_dtype(self.offset() / 2, sizes, strides, dtype, ViewKind::Plain) };
+        let out = unsafe {
+            self.view_as_dtype(self.offset() / 2, sizes, strides, dtype, ViewKind::Plain)
+        };
         if autograd::needs_grad(&[self]) {
             record_stateless("ViewAsComplexBackward0", &[self], &[&out], |g| {
                 grads([Some(g.get(0)?.contiguous()?.view_as_real()?)])
@@ -763,8 +971,8 @@ op! {
     /// Returns a view without the axes of size one, or without those of `dim` that have it.
     squeeze, in [TORCH, METHOD] {
         "(Tensor input) -> Tensor" => |a| { let t = a.tensor(0); t.squeeze_dims(&(0..t.ndim()).collect::<Vec<_>>()) },
-        "(Tensor input, int dim) -> Tensor" => |a| { let t = a.tensor(0); let d = shape::wrap_dim(a.int(1), t.ndim())?; t.squeeze_dims(&[d]) },
-        "(Tensor input, int[] dim) -> Tensor" => |a| { let t = a.tensor(0); t.squeeze_dims(&shape::wrap_dims(a.ints(1), t.ndim())?) },
+        "(Tensor input, int dim) -> Tensor" => |a| { let t = a.tensor(0); let d = shape::wrap_dim(a.int(1), t.ndim())?; t.squeeze_as(&[d], "SqueezeBackward1") },
+        "(Tensor input, int[] dim) -> Tensor" => |a| { let t = a.tensor(0); t.squeeze_as(&shape::wrap_dims(a.ints(1), t.ndim())?, "SqueezeBackward2") },
     }
 }
 op! {
@@ -800,6 +1008,22 @@ op! {
 }
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &view__::DEF, &view_as::DEF, &reshape_as::DEF, &expand_as::DEF, &reshape::DEF, &expand::DEF, &permute::DEF, &transpose::DEF, &t::DEF, &select::DEF, &narrow::DEF,
-    &unsqueeze::DEF, &squeeze::DEF, &as_strided::DEF, &view_as_real::DEF, &view_as_complex::DEF, &real::DEF, &imag::DEF,
+    &view__::DEF,
+    &view_as::DEF,
+    &reshape_as::DEF,
+    &expand_as::DEF,
+    &reshape::DEF,
+    &expand::DEF,
+    &permute::DEF,
+    &transpose::DEF,
+    &t::DEF,
+    &select::DEF,
+    &narrow::DEF,
+    &unsqueeze::DEF,
+    &squeeze::DEF,
+    &as_strided::DEF,
+    &view_as_real::DEF,
+    &view_as_complex::DEF,
+    &real::DEF,
+    &imag::DEF,
 ];

@@ -42,7 +42,11 @@ fn _set_anomaly_enabled(on: bool) -> bool {
 }
 
 fn opt_tensor(o: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
-    if o.is_none() { Ok(None) } else { tensor_of(o).map(Some) }
+    if o.is_none() {
+        Ok(None)
+    } else {
+        tensor_of(o).map(Some)
+    }
 }
 
 /// Runs backward. With `accumulate` gradients go into `grad`, otherwise they are returned.
@@ -68,7 +72,12 @@ fn _run_backward(
         roots.push((t.0, g));
     }
     let inputs: Option<Vec<Tensor>> = inputs.map(|v| v.into_iter().map(|a| a.0).collect());
-    let options = Options { retain_graph, create_graph, capture: !accumulate, allow_unused };
+    let options = Options {
+        retain_graph,
+        create_graph,
+        capture: !accumulate,
+        allow_unused,
+    };
     let out = engine::run(&roots, inputs.as_deref(), &options).map_err(|e| to_py(py, e))?;
     if accumulate {
         return Ok(py.None());
@@ -96,7 +105,9 @@ impl PyNode {
             .edges()
             .into_iter()
             .map(|e| match e {
-                Some(Edge { node, output }) => (Py::new(py, PyNode { node: Gil(node) })?.into_any(), output).into_pyobject(py),
+                Some(Edge { node, output }) => {
+                    (Py::new(py, PyNode { node: Gil(node) })?.into_any(), output).into_pyobject(py)
+                }
                 None => (py.None(), 0u32).into_pyobject(py),
             })
             .collect::<PyResult<Vec<_>>>()?;
@@ -114,18 +125,31 @@ impl PyNode {
     }
     fn __repr__(slf: &Bound<'_, Self>) -> String {
         let this = slf.get();
-        let name = if this.node.is_accumulator() { "AccumulateGrad".into() } else { this.node.display_name() };
-        format!("<{name} object at 0x{:x}>", Rc::as_ptr(&this.node.0) as *const u8 as usize)
+        let name = if this.node.is_accumulator() {
+            "AccumulateGrad".into()
+        } else {
+            this.node.display_name()
+        };
+        format!(
+            "<{name} object at 0x{:x}>",
+            Rc::as_ptr(&this.node.0) as *const u8 as usize
+        )
     }
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other.cast::<PyNode>().is_ok_and(|o| Rc::ptr_eq(&o.get().node.0, &self.node.0))
+        other
+            .cast::<PyNode>()
+            .is_ok_and(|o| Rc::ptr_eq(&o.get().node.0, &self.node.0))
     }
     fn __hash__(&self) -> usize {
         Rc::as_ptr(&self.node.0) as *const u8 as usize >> 4
     }
     #[getter]
     fn _class_name(&self) -> String {
-        if self.node.is_accumulator() { "AccumulateGrad".into() } else { self.node.display_name() }
+        if self.node.is_accumulator() {
+            "AccumulateGrad".into()
+        } else {
+            self.node.display_name()
+        }
     }
     #[getter]
     fn next_functions(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -135,7 +159,9 @@ impl PyNode {
     fn variable(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let _ = py;
         match self.node.is_accumulator() {
-            true => Err(PyRuntimeError::new_err("the leaf of an accumulator is not kept; hold the tensor itself")),
+            true => Err(PyRuntimeError::new_err(
+                "the leaf of an accumulator is not kept; hold the tensor itself",
+            )),
             false => Err(pyo3::exceptions::PyAttributeError::new_err("variable")),
         }
     }
@@ -145,12 +171,14 @@ impl PyNode {
     /// Calls `hook(grad_inputs, grad_outputs)` after the node ran.
     fn register_hook(&self, py: Python<'_>, hook: Py<PyAny>) -> PyResult<Py<PyAny>> {
         let id = next_hook_id();
-        let hook: autograd::node::NodeHook = Rc::new(move |inputs: &[Option<Tensor>], outputs: &[Option<Tensor>]| {
-            convert::callback(|py| {
-                let r = hook.call1(py, (grad_tuple(py, inputs)?, grad_tuple(py, outputs)?))?;
-                grads_from(r.bind(py))
-            })
-        });
+        let hook: autograd::node::NodeHook = Rc::new(
+            move |inputs: &[Option<Tensor>], outputs: &[Option<Tensor>]| {
+                convert::callback(|py| {
+                    let r = hook.call1(py, (grad_tuple(py, inputs)?, grad_tuple(py, outputs)?))?;
+                    grads_from(r.bind(py))
+                })
+            },
+        );
         self.node.hooks_mut().post.push((id, hook));
         handle(py, self.node.0.clone(), id)
     }
@@ -184,7 +212,11 @@ fn grads_from(r: &Bound<'_, PyAny>) -> PyResult<Option<GradVec>> {
         return Ok(None);
     }
     if let Ok(t) = r.cast::<PyTuple>() {
-        return t.iter().map(|g| opt_tensor(&g)).collect::<PyResult<GradVec>>().map(Some);
+        return t
+            .iter()
+            .map(|g| opt_tensor(&g))
+            .collect::<PyResult<GradVec>>()
+            .map(Some);
     }
     let mut out = GradVec::new();
     out.push(opt_tensor(r)?);
@@ -221,7 +253,14 @@ fn handle(py: Python<'_>, node: Rc<Node>, id: u64) -> PyResult<Py<PyAny>> {
         h.pre.retain(|h| h.0 != id);
         h.post.retain(|h| h.0 != id);
     });
-    Ok(Py::new(py, HookHandle { remove: Gil(Cell::new(Some(remove))), id })?.into_any())
+    Ok(Py::new(
+        py,
+        HookHandle {
+            remove: Gil(Cell::new(Some(remove))),
+            id,
+        },
+    )?
+    .into_any())
 }
 
 /// The getter of `Tensor.grad_fn`.
@@ -238,7 +277,9 @@ pub fn grad_fn(py: Python<'_>, t: &Tensor) -> PyResult<Py<PyAny>> {
 fn _register_hook(py: Python<'_>, tensor: Arg, hook: Py<PyAny>) -> PyResult<Py<PyAny>> {
     let t = tensor.0;
     let Some(Edge { node, output }) = t.gradient_edge() else {
-        return Err(PyRuntimeError::new_err("cannot register a hook on a tensor that doesn't require gradient"));
+        return Err(PyRuntimeError::new_err(
+            "cannot register a hook on a tensor that doesn't require gradient",
+        ));
     };
     let id = next_hook_id();
     let hook: autograd::Hook = Rc::new(move |g: &Tensor| {
@@ -253,33 +294,55 @@ fn _register_hook(py: Python<'_>, tensor: Arg, hook: Py<PyAny>) -> PyResult<Py<P
 
 /// Calls `hook(tensor)` after its gradient was accumulated.
 #[pyfunction]
-fn _register_post_accumulate_grad_hook(py: Python<'_>, tensor: Bound<'_, PyAny>, hook: Py<PyAny>) -> PyResult<Py<PyAny>> {
+fn _register_post_accumulate_grad_hook(
+    py: Python<'_>,
+    tensor: Bound<'_, PyAny>,
+    hook: Py<PyAny>,
+) -> PyResult<Py<PyAny>> {
     let t = tensor_of(&tensor)?;
     if !t.requires_grad() {
-        return Err(PyRuntimeError::new_err("cannot register a hook on a tensor that doesn't require gradient"));
+        return Err(PyRuntimeError::new_err(
+            "cannot register a hook on a tensor that doesn't require gradient",
+        ));
     }
     if !t.is_leaf() {
-        return Err(PyRuntimeError::new_err("post accumulate grad hooks cannot be registered on non-leaf tensors"));
+        return Err(PyRuntimeError::new_err(
+            "post accumulate grad hooks cannot be registered on non-leaf tensors",
+        ));
     }
     let id = next_hook_id();
-    let weak = py.import("weakref")?.getattr("ref")?.call1((&tensor,))?.unbind();
+    let weak = py
+        .import("weakref")?
+        .getattr("ref")?
+        .call1((&tensor,))?
+        .unbind();
     let meta = t.meta_or_new().clone();
-    meta.add_post_accumulate(id, Rc::new(move || {
-        convert::callback(|py| {
-            let t = weak.call0(py)?;
-            if !t.is_none(py) {
-                hook.call1(py, (t,))?;
-            }
-            Ok(())
-        })
-    }));
+    meta.add_post_accumulate(
+        id,
+        Rc::new(move || {
+            convert::callback(|py| {
+                let t = weak.call0(py)?;
+                if !t.is_none(py) {
+                    hook.call1(py, (t,))?;
+                }
+                Ok(())
+            })
+        }),
+    );
     let meta = Rc::downgrade(&meta);
     let remove: Box<dyn Fn()> = Box::new(move || {
         if let Some(m) = meta.upgrade() {
             m.remove_post_accumulate(id);
         }
     });
-    Ok(Py::new(py, HookHandle { remove: Gil(Cell::new(Some(remove))), id })?.into_any())
+    Ok(Py::new(
+        py,
+        HookHandle {
+            remove: Gil(Cell::new(Some(remove))),
+            id,
+        },
+    )?
+    .into_any())
 }
 
 /// A saved tensor with its version: `unpack()` raises if it was written to since.
@@ -310,8 +373,15 @@ impl PySaved {
 fn _save_variable(tensor: Arg, is_output: bool) -> PySaved {
     // An output is kept without its node, or the node would own itself.
     let version = tensor.0.version();
-    let tensor = if is_output { tensor.0.detach() } else { tensor.0 };
-    PySaved { tensor: Gil(tensor), version }
+    let tensor = if is_output {
+        tensor.0.detach()
+    } else {
+        tensor.0
+    };
+    PySaved {
+        tensor: Gil(tensor),
+        version,
+    }
 }
 
 /// Makes one node, whose backward is a Python callable, the maker of `outputs`.
@@ -330,7 +400,10 @@ fn _attach_python_node(
     if !autograd::needs_grad(&flat) {
         return Ok(false);
     }
-    let edges = tensors.iter().map(|t| t.as_ref().and_then(|t| t.gradient_edge())).collect();
+    let edges = tensors
+        .iter()
+        .map(|t| t.as_ref().and_then(|t| t.gradient_edge()))
+        .collect();
     let run = move |g: &Grads| -> crate::error::Result<GradVec> {
         convert::callback(|py| {
             let r = backward.call1(py, (grad_tuple(py, g.grads)?,))?;
@@ -393,18 +466,21 @@ pub unsafe fn overrides_torch_function(py: Python<'_>, t: *mut ffi::PyTypeObject
     }
 }
 
-/// The first class in the resolution order that has its own `__torch_function__` decides: the base tensor's does nothing,
-/// nor does `_disabled_torch_function_impl`.
+/// The first class in the resolution order that has its own `__torch_function__` decides. On tensors themselves the base
+/// tensor's does nothing, nor does `_disabled_torch_function_impl`.
 fn defines_override(class: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = class.py();
     for c in class.getattr("__mro__")?.try_iter()? {
         let c = c?;
         if c.as_ptr() == tensor_type() as Object {
-            return Ok(false);
+            // A subclass inherits the base's, which keeps results in the subclass.
+            return Ok(!class.is(&c));
         }
         let own = c.getattr("__dict__")?;
         if own.contains("__torch_function__")? {
-            let disabled = py.import("rtorch._C")?.getattr("_disabled_torch_function_impl")?;
+            let disabled = py
+                .import("rtorch._C")?
+                .getattr("_disabled_torch_function_impl")?;
             return Ok(!own.get_item("__torch_function__")?.is(&disabled));
         }
     }
@@ -444,7 +520,10 @@ pub fn call_torch_function(
         }
     };
     // SAFETY: live objects under the GIL.
-    let objects: Vec<Bound<'_, PyAny>> = given.iter().map(|o| unsafe { Bound::from_borrowed_ptr(py, *o) }).collect();
+    let objects: Vec<Bound<'_, PyAny>> = given
+        .iter()
+        .map(|o| unsafe { Bound::from_borrowed_ptr(py, *o) })
+        .collect();
     let kwargs = PyDict::new(py);
     for (k, o) in keywords {
         // SAFETY: as above.
@@ -453,10 +532,12 @@ pub fn call_torch_function(
     let types = PyTuple::new(py, objects.iter().map(|o| o.get_type()).collect::<Vec<_>>())?;
     // SAFETY: as above.
     let owner: Bound<'_, PyAny> = unsafe { Bound::from_borrowed_ptr(py, owner) };
-    let r = owner
-        .get_type()
-        .getattr("__torch_function__")?
-        .call1((f, types, PyTuple::new(py, objects)?, kwargs))?;
+    let r = owner.get_type().getattr("__torch_function__")?.call1((
+        f,
+        types,
+        PyTuple::new(py, objects)?,
+        kwargs,
+    ))?;
     if r.is(py.NotImplemented().bind(py)) {
         return Err(PyTypeError::new_err(format!(
             "no implementation found for 'torch.{name}' on types that implement __torch_function__"
@@ -466,11 +547,25 @@ pub fn call_torch_function(
 }
 
 /// As `call_torch_function` for `a + b`.
-pub fn operator_override(py: Python<'_>, name: &str, a: Object, b: Object, in_place: bool) -> PyResult<Object> {
-    let name = if in_place { format!("{name}_") } else { name.to_string() };
+pub fn operator_override(
+    py: Python<'_>,
+    name: &str,
+    a: Object,
+    b: Object,
+    in_place: bool,
+) -> PyResult<Object> {
+    let name = if in_place {
+        format!("{name}_")
+    } else {
+        name.to_string()
+    };
     // SAFETY: live objects under the GIL.
     let owner = unsafe {
-        if overrides_torch_function(py, ffi::Py_TYPE(a)) && ffi::Py_TYPE(a) != tensor_type() { a } else { b }
+        if overrides_torch_function(py, ffi::Py_TYPE(a)) && ffi::Py_TYPE(a) != tensor_type() {
+            a
+        } else {
+            b
+        }
     };
     match call_torch_function(py, &name, true, owner, &[a, b], &[])? {
         Some(o) => Ok(o.into_ptr()),

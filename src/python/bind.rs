@@ -4,8 +4,8 @@
 //! follows PyTorch's schemas, one caller, one error boundary.
 
 use super::convert;
-use super::gil::Gil;
 use super::error::{Object, guard, on_host, to_py, token};
+use super::gil::Gil;
 use super::object::{self, tensor_type};
 use crate::autograd;
 use crate::dtype::DType;
@@ -46,7 +46,11 @@ impl Entry {
     /// The signatures as Python sees them, parsed at the first call.
     fn signatures(&self) -> &[Signature] {
         self.signatures.get_or_init(|| {
-            self.op.overloads.iter().filter_map(|o| Signature::parse(o.schema)).collect()
+            self.op
+                .overloads
+                .iter()
+                .filter_map(|o| Signature::parse(o.schema))
+                .collect()
         })
     }
 }
@@ -70,28 +74,66 @@ type Fast = ffi::PyCFunctionFastWithKeywords;
 macro_rules! sixteen {
     ($base:expr) => {
         [
-            entry::<{ $base }> as Fast, entry::<{ $base + 1 }>, entry::<{ $base + 2 }>, entry::<{ $base + 3 }>,
-            entry::<{ $base + 4 }>, entry::<{ $base + 5 }>, entry::<{ $base + 6 }>, entry::<{ $base + 7 }>,
-            entry::<{ $base + 8 }>, entry::<{ $base + 9 }>, entry::<{ $base + 10 }>, entry::<{ $base + 11 }>,
-            entry::<{ $base + 12 }>, entry::<{ $base + 13 }>, entry::<{ $base + 14 }>, entry::<{ $base + 15 }>,
+            entry::<{ $base }> as Fast,
+            entry::<{ $base + 1 }>,
+            entry::<{ $base + 2 }>,
+            entry::<{ $base + 3 }>,
+            entry::<{ $base + 4 }>,
+            entry::<{ $base + 5 }>,
+            entry::<{ $base + 6 }>,
+            entry::<{ $base + 7 }>,
+            entry::<{ $base + 8 }>,
+            entry::<{ $base + 9 }>,
+            entry::<{ $base + 10 }>,
+            entry::<{ $base + 11 }>,
+            entry::<{ $base + 12 }>,
+            entry::<{ $base + 13 }>,
+            entry::<{ $base + 14 }>,
+            entry::<{ $base + 15 }>,
         ]
     };
 }
 macro_rules! block {
     ($base:expr) => {
         [
-            sixteen!($base), sixteen!($base + 16), sixteen!($base + 32), sixteen!($base + 48), sixteen!($base + 64),
-            sixteen!($base + 80), sixteen!($base + 96), sixteen!($base + 112), sixteen!($base + 128),
-            sixteen!($base + 144), sixteen!($base + 160), sixteen!($base + 176), sixteen!($base + 192),
-            sixteen!($base + 208), sixteen!($base + 224), sixteen!($base + 240),
+            sixteen!($base),
+            sixteen!($base + 16),
+            sixteen!($base + 32),
+            sixteen!($base + 48),
+            sixteen!($base + 64),
+            sixteen!($base + 80),
+            sixteen!($base + 96),
+            sixteen!($base + 112),
+            sixteen!($base + 128),
+            sixteen!($base + 144),
+            sixteen!($base + 160),
+            sixteen!($base + 176),
+            sixteen!($base + 192),
+            sixteen!($base + 208),
+            sixteen!($base + 224),
+            sixteen!($base + 240),
         ]
     };
 }
-static POINTS: [[[Fast; 16]; 16]; 8] =
-    [block!(0), block!(256), block!(512), block!(768), block!(1024), block!(1280), block!(1536), block!(1792)];
+static POINTS: [[[Fast; 16]; 16]; 8] = [
+    block!(0),
+    block!(256),
+    block!(512),
+    block!(768),
+    block!(1024),
+    block!(1280),
+    block!(1536),
+    block!(1792),
+];
 
 #[inline(never)]
-unsafe fn call(i: usize, slf: Object, args: *const Object, nargs: usize, kwnames: Object) -> Object {
+unsafe fn call(
+    i: usize,
+    slf: Object,
+    args: *const Object,
+    nargs: usize,
+    kwnames: Object,
+) -> Object {
     // SAFETY: the interpreter's calling convention, see `entry`.
     unsafe {
         let py = token();
@@ -106,7 +148,11 @@ unsafe fn call(i: usize, slf: Object, args: *const Object, nargs: usize, kwnames
             for k in 0..nargs {
                 given.push(*args.add(k));
             }
-            let n = if kwnames.is_null() { 0 } else { ffi::PyTuple_Size(kwnames) as usize };
+            let n = if kwnames.is_null() {
+                0
+            } else {
+                ffi::PyTuple_Size(kwnames) as usize
+            };
             let mut keywords: SmallVec<[(&str, Object); 6]> = SmallVec::new();
             for k in 0..n {
                 let name = ffi::PyTuple_GetItem(kwnames, k as isize);
@@ -116,7 +162,9 @@ unsafe fn call(i: usize, slf: Object, args: *const Object, nargs: usize, kwnames
                     return Err(PyErr::fetch(py));
                 }
                 let bytes = std::slice::from_raw_parts(text as *const u8, len as usize);
-                let Ok(text) = std::str::from_utf8(bytes) else { return Err(PyTypeError::new_err("invalid keyword")) };
+                let Ok(text) = std::str::from_utf8(bytes) else {
+                    return Err(PyTypeError::new_err("invalid keyword"));
+                };
                 keywords.push((text, *args.add(nargs + k)));
             }
             run(py, entry, &given, &keywords).map(|o| o.into_ptr())
@@ -173,14 +221,22 @@ fn parse(
     // `torch.meshgrid(a, b)`, and without any tensor.
     let tensors = s.positional == skip + 1
         && s.params[skip].ty == Type::Variadic
-        && given.get(skip).is_none_or(|o| convert::tensor(bound(py, o)).is_some());
+        && given
+            .get(skip)
+            .is_none_or(|o| convert::tensor(bound(py, o)).is_some());
     let spread = ints || tensors;
     if tensors {
         let mut list = Vec::with_capacity(given.len());
         for o in given {
             match convert::tensor(bound(py, o)) {
                 Some(t) => list.push(t),
-                None => return Ok(Err(Refused::BadType(skip, Some(1), convert::type_name(bound(py, o))))),
+                None => {
+                    return Ok(Err(Refused::BadType(
+                        skip,
+                        Some(1),
+                        convert::type_name(bound(py, o)),
+                    )));
+                }
             }
         }
         if skip == 1 {
@@ -191,7 +247,13 @@ fn parse(
         if skip == 1 {
             match convert::argument(&s.params[0], bound(py, &given[0]))? {
                 Some(a) => out.push(a),
-                None => return Ok(Err(Refused::BadType(0, Some(1), convert::type_name(bound(py, &given[0]))))),
+                None => {
+                    return Ok(Err(Refused::BadType(
+                        0,
+                        Some(1),
+                        convert::type_name(bound(py, &given[0])),
+                    )));
+                }
             }
         }
         let mut list: SmallVec<[i64; 6]> = SmallVec::new();
@@ -199,7 +261,11 @@ fn parse(
             match convert::index(bound(py, o)) {
                 Some(i) => list.push(i?),
                 None => {
-                    return Ok(Err(Refused::BadType(skip, Some(1), convert::type_name(bound(py, &given[skip])))));
+                    return Ok(Err(Refused::BadType(
+                        skip,
+                        Some(1),
+                        convert::type_name(bound(py, &given[skip])),
+                    )));
                 }
             }
         }
@@ -299,14 +365,22 @@ fn refusal(
         return PyTypeError::new_err(match why {
             Refused::Missing(m) => {
                 let list: Vec<String> = m.iter().map(|m| format!("\"{m}\"")).collect();
-                format!("{name}() missing {} required positional arguments: {}", m.len(), list.join(", "))
+                format!(
+                    "{name}() missing {} required positional arguments: {}",
+                    m.len(),
+                    list.join(", ")
+                )
             }
             Refused::TooMany => format!(
                 "{name}() takes {} positional argument{} but {} {} given",
                 s.positional - skip,
                 if s.positional - skip == 1 { "" } else { "s" },
                 given.len() - skip,
-                if given.len() - skip == 1 { "was" } else { "were" }
+                if given.len() - skip == 1 {
+                    "was"
+                } else {
+                    "were"
+                }
             ),
             Refused::Unexpected(k) => format!("{name}() got an unexpected keyword argument '{k}'"),
             Refused::Twice(k) => format!("{name}() got multiple values for argument '{k}'"),
@@ -316,14 +390,30 @@ fn refusal(
                 s.params[*i].ty.words()
             ),
             Refused::BadType(i, None, got) => {
-                format!("{name}(): argument '{}' must be {}, not {got}", s.params[*i].name, s.params[*i].ty.words())
+                format!(
+                    "{name}(): argument '{}' must be {}, not {got}",
+                    s.params[*i].name,
+                    s.params[*i].ty.words()
+                )
             }
-            Refused::BadElement(k, got) => format!("expected Tensor as element {k} in argument 0, but got {got}"),
+            Refused::BadElement(k, got) => {
+                format!("expected Tensor as element {k} in argument 0, but got {got}")
+            }
         });
     }
-    let mut got: Vec<String> = given[skip..].iter().map(|o| convert::type_name(bound(py, o))).collect();
-    got.extend(keywords.iter().map(|(k, o)| format!("{k}={}", convert::type_name(bound(py, o)))));
-    let options: Vec<String> = signatures.iter().map(|s| format!(" * {}", describe(s, entry.method))).collect();
+    let mut got: Vec<String> = given[skip..]
+        .iter()
+        .map(|o| convert::type_name(bound(py, o)))
+        .collect();
+    got.extend(
+        keywords
+            .iter()
+            .map(|(k, o)| format!("{k}={}", convert::type_name(bound(py, o)))),
+    );
+    let options: Vec<String> = signatures
+        .iter()
+        .map(|s| format!(" * {}", describe(s, entry.method)))
+        .collect();
     PyTypeError::new_err(format!(
         "{name}() received an invalid combination of arguments - got ({}), but expected one of:\n{}\n",
         got.join(", "),
@@ -332,7 +422,12 @@ fn refusal(
 }
 
 /// Parses, runs, converts.
-fn run(py: Python<'_>, entry: &Entry, given: &[Object], keywords: &[(&str, Object)]) -> PyResult<Py<PyAny>> {
+fn run(
+    py: Python<'_>,
+    entry: &Entry,
+    given: &[Object],
+    keywords: &[(&str, Object)],
+) -> PyResult<Py<PyAny>> {
     if let Some(overridden) = overridden(py, entry, given, keywords)? {
         return Ok(overridden);
     }
@@ -381,7 +476,14 @@ fn overridden(
     let all = given.iter().copied().chain(keywords.iter().map(|k| k.1));
     for o in all {
         if foreign(o) {
-            return super::autograd::call_torch_function(py, &entry.name, entry.method, o, given, keywords);
+            return super::autograd::call_torch_function(
+                py,
+                &entry.name,
+                entry.method,
+                o,
+                given,
+                keywords,
+            );
         }
     }
     Ok(None)
@@ -420,7 +522,13 @@ fn tensors_in(args: &[Arg]) -> Vec<&Tensor> {
 }
 
 /// Runs into the tensors of `out=`.
-fn into(op: &'static OpDef, overload: &Overload, s: &Signature, args: &mut Parsed, outs: &[Tensor]) -> Result<Value> {
+fn into(
+    op: &'static OpDef,
+    overload: &Overload,
+    s: &Signature,
+    args: &mut Parsed,
+    outs: &[Tensor],
+) -> Result<Value> {
     if let (Some(p), [out]) = (op.pointwise, outs) {
         let (ins, params) = p.split(&Args(args))?;
         let ins: SmallVec<[&Tensor; 4]> = ins.iter().collect();
@@ -428,8 +536,16 @@ fn into(op: &'static OpDef, overload: &Overload, s: &Signature, args: &mut Parse
     }
     ops::declare::check_out(op.name, &tensors_in(args), outs)?;
     // A creation function takes the dtype of `out`.
-    if let Some(i) = s.params.iter().position(|p| p.name == "dtype" && p.ty == Type::DType) {
-        if matches!(args[i], Arg::None) && !args.iter().any(|a| matches!(a, Arg::Tensor(_) | Arg::Tensors(_))) {
+    if let Some(i) = s
+        .params
+        .iter()
+        .position(|p| p.name == "dtype" && p.ty == Type::DType)
+    {
+        if matches!(args[i], Arg::None)
+            && !args
+                .iter()
+                .any(|a| matches!(a, Arg::Tensor(_) | Arg::Tensors(_)))
+        {
             args[i] = Arg::DType(outs[0].dtype());
         }
     }
@@ -463,7 +579,11 @@ fn into(op: &'static OpDef, overload: &Overload, s: &Signature, args: &mut Parse
         o.same_device(r)?;
         autograd::inplace::check_writable(o)?;
         let o = o.resized(r.sizes())?;
-        let held = if o.storage().same(r.storage()) { r.clone_data()? } else { r.clone() };
+        let held = if o.storage().same(r.storage()) {
+            r.clone_data()?
+        } else {
+            r.clone()
+        };
         o.write_from(&held)?;
         o.bump();
         written.push(o);
@@ -538,18 +658,27 @@ pub fn call_row_in_place(op: &'static OpDef, ins: &[&Tensor]) -> Result<Tensor> 
 /// The row with this name.
 pub fn find(name: &str) -> Option<&'static OpDef> {
     static BY_NAME: OnceLock<HashMap<&'static str, &'static OpDef>> = OnceLock::new();
-    BY_NAME.get_or_init(|| ops::all().map(|o| (o.name, o)).collect()).get(name).copied()
+    BY_NAME
+        .get_or_init(|| ops::all().map(|o| (o.name, o)).collect())
+        .get(name)
+        .copied()
 }
 
 fn c_string(text: String) -> *const c_char {
     // Method definitions live as long as the process.
-    CString::new(text.replace('\0', "")).map(|s| s.into_raw() as *const c_char).unwrap_or(c"".as_ptr())
+    CString::new(text.replace('\0', ""))
+        .map(|s| s.into_raw() as *const c_char)
+        .unwrap_or(c"".as_ptr())
 }
 
 /// `name($self, other, *, alpha=1)\n--\n\ndoc`, from which Python makes `inspect.signature`.
 fn doc_text(op: &OpDef, name: &str, method: bool) -> String {
     let mut text = String::new();
-    if let Some(s) = op.overloads.first().and_then(|o| Signature::parse(o.schema)) {
+    if let Some(s) = op
+        .overloads
+        .first()
+        .and_then(|o| Signature::parse(o.schema))
+    {
         let mut parts: Vec<String> = Vec::new();
         let mut starred = false;
         let mut defaulted = false;
@@ -575,13 +704,22 @@ fn doc_text(op: &OpDef, name: &str, method: bool) -> String {
             text.push_str(&format!("{name}({})\n--\n\n", parts.join(", ")));
         }
     }
-    text.push_str(op.doc.lines().map(|l| l.strip_prefix(' ').unwrap_or(l)).collect::<Vec<_>>().join("\n").trim());
+    text.push_str(
+        op.doc
+            .lines()
+            .map(|l| l.strip_prefix(' ').unwrap_or(l))
+            .collect::<Vec<_>>()
+            .join("\n")
+            .trim(),
+    );
     text
 }
 
 fn python_default(p: &Param) -> String {
     match p.ty {
-        Type::Str if p.default_text != "None" => format!("'{}'", p.default_text.trim_matches(['"', '\''])),
+        Type::Str if p.default_text != "None" => {
+            format!("'{}'", p.default_text.trim_matches(['"', '\'']))
+        }
         Type::MemoryFormat | Type::DType if p.default_text != "None" => "None".into(),
         Type::Scalar | Type::Float if p.default_text.ends_with("inf") => "None".into(),
         _ => p.default_text.clone(),
@@ -595,15 +733,31 @@ struct Binder<'a, 'py> {
 }
 
 impl Binder<'_, '_> {
-    fn definition(&mut self, op: &'static OpDef, name: &str, form: Form, method: bool) -> PyResult<*mut ffi::PyMethodDef> {
+    fn definition(
+        &mut self,
+        op: &'static OpDef,
+        name: &str,
+        form: Form,
+        method: bool,
+    ) -> PyResult<*mut ffi::PyMethodDef> {
         let i = self.entries.len();
         if i >= MAX {
-            return Err(PyTypeError::new_err("the op table is full; raise MAX in bind.rs"));
+            return Err(PyTypeError::new_err(
+                "the op table is full; raise MAX in bind.rs",
+            ));
         }
-        self.entries.push(Entry { op, form, method, name: name.to_string(), signatures: OnceLock::new() });
+        self.entries.push(Entry {
+            op,
+            form,
+            method,
+            name: name.to_string(),
+            signatures: OnceLock::new(),
+        });
         Ok(Box::into_raw(Box::new(ffi::PyMethodDef {
             ml_name: c_string(name.to_string()),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: POINTS[i / 256][i / 16 % 16][i % 16] },
+            ml_meth: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: POINTS[i / 256][i / 16 % 16][i % 16],
+            },
             ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
             ml_doc: c_string(doc_text(op, name, method)),
         })))
@@ -641,31 +795,50 @@ impl Binder<'_, '_> {
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     let modules = py.import("sys")?.getattr("modules")?;
-    let mut spaces = vec![(space::TORCH, m.clone().into_any()), (space::PRIVATE, m.clone().into_any())];
-    for (bit, name) in
-        [(space::NN, "_nn"), (space::LINALG, "_linalg"), (space::SPECIAL, "_special"), (space::FFT, "_fft")]
-    {
+    let mut spaces = vec![
+        (space::TORCH, m.clone().into_any()),
+        (space::PRIVATE, m.clone().into_any()),
+    ];
+    for (bit, name) in [
+        (space::NN, "_nn"),
+        (space::LINALG, "_linalg"),
+        (space::SPECIAL, "_special"),
+        (space::FFT, "_fft"),
+    ] {
         // Under its full name in sys.modules, so that `from rtorch._C._nn import relu` works.
         let sub = PyModule::new(py, name)?;
         m.add_submodule(&sub)?;
         modules.set_item(format!("rtorch._C.{name}"), &sub)?;
         spaces.push((bit, sub.into_any()));
     }
-    let mut b = Binder { m, spaces, entries: Vec::new() };
+    let mut b = Binder {
+        m,
+        spaces,
+        entries: Vec::new(),
+    };
     for op in ops::all() {
         let mut all: Vec<(u16, &str)> = vec![(op.spaces, op.name)];
         for alias in op.aliases {
             // `special.expit` is an alias in one space, `multiply` in all of the row's.
             match alias.split_once('.') {
                 Some((s, name)) => {
-                    let bit = space::NAMES.iter().position(|n| n.rsplit('.').next() == Some(s) || *n == s);
+                    let bit = space::NAMES
+                        .iter()
+                        .position(|n| n.rsplit('.').next() == Some(s) || *n == s);
                     all.push((bit.map_or(0, |i| 1 << i), name));
                 }
                 None => all.push((op.spaces, alias)),
             }
         }
         for (bits, name) in all {
-            for bit in [space::TORCH, space::NN, space::LINALG, space::SPECIAL, space::FFT, space::PRIVATE] {
+            for bit in [
+                space::TORCH,
+                space::NN,
+                space::LINALG,
+                space::SPECIAL,
+                space::FFT,
+                space::PRIVATE,
+            ] {
                 if bits & bit != 0 {
                     b.function(op, name, Form::Plain, bit)?;
                 }
@@ -679,9 +852,11 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
                     b.method(op, &name_, Form::InPlace)?;
                 }
                 // `torch.relu_` exists for ops of one tensor, `F.relu_` for activations.
-                let lone = op.overloads.first().and_then(|o| Signature::parse(o.schema)).is_some_and(|s| {
-                    s.params.iter().filter(|p| p.default.is_none()).count() == 1
-                });
+                let lone = op
+                    .overloads
+                    .first()
+                    .and_then(|o| Signature::parse(o.schema))
+                    .is_some_and(|s| s.params.iter().filter(|p| p.default.is_none()).count() == 1);
                 for bit in [space::TORCH, space::NN] {
                     if bits & bit != 0 && lone {
                         b.function(op, &name_, Form::InPlace, bit)?;
@@ -700,18 +875,44 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
 fn info<'py>(py: Python<'py>, op: &'static OpDef) -> PyResult<Bound<'py, PyDict>> {
     let d = PyDict::new(py);
     d.set_item("name", op.name)?;
-    let spaces: Vec<&str> = (0..space::NAMES.len()).filter(|i| op.spaces & (1 << i) != 0).map(|i| space::NAMES[i]).collect();
+    let spaces: Vec<&str> = (0..space::NAMES.len())
+        .filter(|i| op.spaces & (1 << i) != 0)
+        .map(|i| space::NAMES[i])
+        .collect();
     d.set_item("spaces", spaces)?;
-    let schemas: Vec<String> = op.overloads.iter().map(|o| format!("{}{}", op.name, o.schema)).collect();
+    let schemas: Vec<String> = op
+        .overloads
+        .iter()
+        .map(|o| format!("{}{}", op.name, o.schema))
+        .collect();
     d.set_item("schemas", schemas)?;
-    d.set_item("doc", op.doc.lines().map(|l| l.strip_prefix(' ').unwrap_or(l)).collect::<Vec<_>>().join("\n").trim())?;
+    d.set_item(
+        "doc",
+        op.doc
+            .lines()
+            .map(|l| l.strip_prefix(' ').unwrap_or(l))
+            .collect::<Vec<_>>()
+            .join("\n")
+            .trim(),
+    )?;
     d.set_item("inplace", op.in_place == InPlace::Yes)?;
     d.set_item("out", op.out)?;
     d.set_item("aliases", op.aliases.to_vec())?;
     d.set_item("wgsl", op.pointwise.and_then(|p| p.wgsl))?;
-    d.set_item("kind", if op.pointwise.is_some() { "pointwise" } else { "kernel" })?;
+    d.set_item(
+        "kind",
+        if op.pointwise.is_some() {
+            "pointwise"
+        } else {
+            "kernel"
+        },
+    )?;
     if let Some(p) = op.pointwise {
-        let dtypes: Vec<&str> = DType::ALL.iter().filter(|d| (p.kernel)(d.compute()).is_some()).map(|d| d.name()).collect();
+        let dtypes: Vec<&str> = DType::ALL
+            .iter()
+            .filter(|d| (p.kernel)(d.compute()).is_some())
+            .map(|d| d.name())
+            .collect();
         d.set_item("dtypes", dtypes)?;
         d.set_item("differentiable", p.differentiable)?;
     }
@@ -721,7 +922,9 @@ fn info<'py>(py: Python<'py>, op: &'static OpDef) -> PyResult<Bound<'py, PyDict>
 /// Every op as a dict: name, spaces, schemas, doc, inplace, out, aliases, wgsl, kind.
 #[pyfunction]
 fn op_table(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
-    let rows = ops::all().map(|op| info(py, op)).collect::<PyResult<Vec<_>>>()?;
+    let rows = ops::all()
+        .map(|op| info(py, op))
+        .collect::<PyResult<Vec<_>>>()?;
     PyList::new(py, rows)
 }
 
@@ -730,6 +933,8 @@ fn op_table(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
 fn op_info<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
     match find(name) {
         Some(op) => info(py, op),
-        None => Err(pyo3::exceptions::PyKeyError::new_err(format!("no op is named '{name}'"))),
+        None => Err(pyo3::exceptions::PyKeyError::new_err(format!(
+            "no op is named '{name}'"
+        ))),
     }
 }

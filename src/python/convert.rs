@@ -44,7 +44,9 @@ fn long(o: &Bound<'_, PyAny>) -> PyResult<Scalar> {
     }
     match o.extract::<u64>() {
         Ok(v) => Ok(Scalar::UInt(v)),
-        Err(_) => Err(pyo3::exceptions::PyRuntimeError::new_err("Overflow when unpacking long long")),
+        Err(_) => Err(pyo3::exceptions::PyOverflowError::new_err(
+            "int too big to convert",
+        )),
     }
 }
 
@@ -58,7 +60,9 @@ fn slow_number(o: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
     }
     if is_numpy_scalar(o) {
         let item = o.call_method0("item")?;
-        return if item.is_instance_of::<PyInt>() || item.is_instance_of::<PyFloat>() || item.is_instance_of::<PyComplex>()
+        return if item.is_instance_of::<PyInt>()
+            || item.is_instance_of::<PyFloat>()
+            || item.is_instance_of::<PyComplex>()
         {
             number(&item)
         } else {
@@ -71,7 +75,9 @@ fn slow_number(o: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
 /// numpy's scalars are recognised by their class's module, so that numpy is not imported.
 fn is_numpy_scalar(o: &Bound<'_, PyAny>) -> bool {
     let t = o.get_type();
-    t.module().is_ok_and(|m| m == "numpy") && t.name().is_ok_and(|n| n != "ndarray") && o.hasattr("dtype").unwrap_or(false)
+    t.module().is_ok_and(|m| m == "numpy")
+        && t.name().is_ok_and(|n| n != "ndarray")
+        && o.hasattr("dtype").unwrap_or(false)
 }
 
 /// An int for an index or size: ints and what has `__index__`, one-element integer tensors; not bools of numpy, not floats.
@@ -87,7 +93,11 @@ pub fn index(o: &Bound<'_, PyAny>) -> Option<PyResult<i64>> {
         }
         if is_tensor(p) {
             let t = peek(p)?;
-            if t.numel() == 1 && t.dtype().is_integral() && t.dtype() != DType::Bool && t.ndim() == 0 {
+            if t.numel() == 1
+                && t.dtype().is_integral()
+                && t.dtype() != DType::Bool
+                && t.ndim() == 0
+            {
                 return Some(t.item().map(|s| s.to_i64()).map_err(|e| to_py(o.py(), e)));
             }
             return None;
@@ -105,7 +115,13 @@ pub fn index(o: &Bound<'_, PyAny>) -> Option<PyResult<i64>> {
 
 pub fn tensor(o: &Bound<'_, PyAny>) -> Option<Tensor> {
     // SAFETY: a live object under the GIL.
-    unsafe { if is_tensor(o.as_ptr()) { peek(o.as_ptr()).cloned() } else { None } }
+    unsafe {
+        if is_tensor(o.as_ptr()) {
+            peek(o.as_ptr()).cloned()
+        } else {
+            None
+        }
+    }
 }
 
 /// The items of a list or tuple.
@@ -145,7 +161,10 @@ pub fn device(o: &Bound<'_, PyAny>) -> Option<PyResult<Device>> {
         return Some(Ok(d.get().value));
     }
     let s = o.cast::<PyString>().ok()?;
-    Some(s.to_cow().and_then(|s| Device::parse(&s).map_err(|e| to_py(o.py(), e))))
+    Some(
+        s.to_cow()
+            .and_then(|s| Device::parse(&s).map_err(|e| to_py(o.py(), e))),
+    )
 }
 
 /// Converts one argument; `None` where its type does not fit the parameter.
@@ -187,7 +206,11 @@ pub fn argument(p: &Param, o: &Bound<'_, PyAny>) -> PyResult<Option<Arg>> {
         Type::Bool => {
             if let Ok(b) = o.cast::<PyBool>() {
                 Some(Arg::Bool(b.is_true()))
-            } else if is_numpy_scalar(o) && o.get_type().name().is_ok_and(|n| n == "bool" || n == "bool_") {
+            } else if is_numpy_scalar(o)
+                && o.get_type()
+                    .name()
+                    .is_ok_and(|n| n == "bool" || n == "bool_")
+            {
                 Some(Arg::Bool(o.is_truthy()?))
             } else {
                 None
@@ -229,7 +252,10 @@ pub fn argument(p: &Param, o: &Bound<'_, PyAny>) -> PyResult<Option<Arg>> {
         },
         Type::Bools => match sequence(o) {
             Some(items) => {
-                let bools: Option<Vec<bool>> = items.iter().map(|i| i.cast::<PyBool>().ok().map(|b| b.is_true())).collect();
+                let bools: Option<Vec<bool>> = items
+                    .iter()
+                    .map(|i| i.cast::<PyBool>().ok().map(|b| b.is_true()))
+                    .collect();
                 bools.map(Arg::Bools)
             }
             None => None,
@@ -280,12 +306,18 @@ pub fn argument(p: &Param, o: &Bound<'_, PyAny>) -> PyResult<Option<Arg>> {
             None => None,
         },
         Type::Layout => o.cast::<PyLayout>().ok().map(|_| Arg::None),
-        Type::MemoryFormat => o.cast::<PyMemoryFormat>().ok().map(|m| Arg::MemoryFormat(m.get().value)),
+        Type::MemoryFormat => o
+            .cast::<PyMemoryFormat>()
+            .ok()
+            .map(|m| Arg::MemoryFormat(m.get().value)),
         Type::Str => match o.cast::<PyString>() {
             Ok(s) => Some(Arg::Str(s.to_cow()?.into_owned())),
             Err(_) => None,
         },
-        Type::Generator => o.cast::<PyGenerator>().ok().map(|g| Arg::Generator(g.get().handle.clone())),
+        Type::Generator => o
+            .cast::<PyGenerator>()
+            .ok()
+            .map(|g| Arg::Generator(g.get().handle.clone())),
     })
 }
 
@@ -293,15 +325,29 @@ static SIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static NAMED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// `torch.Size` of these ints.
-pub fn size<'py>(py: Python<'py>, sizes: impl ExactSizeIterator<Item = i64>) -> PyResult<Bound<'py, PyAny>> {
-    let class = SIZE.get_or_try_init(py, || py.import("rtorch._size")?.getattr("Size").map(Bound::unbind))?;
+pub fn size<'py>(
+    py: Python<'py>,
+    sizes: impl ExactSizeIterator<Item = i64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let class = SIZE.get_or_try_init(py, || {
+        py.import("rtorch._size")?
+            .getattr("Size")
+            .map(Bound::unbind)
+    })?;
     // `tuple.__new__(Size, sizes)`: the class's own constructor, which checks its items, is not needed here.
     // SAFETY: tuple's constructor called with a subclass of tuple and an argument tuple, under the GIL.
     unsafe {
         let new = ffi::PyType_GetSlot(&raw mut ffi::PyTuple_Type, ffi::Py_tp_new);
         let new: ffi::newfunc = std::mem::transmute(new);
         let args = PyTuple::new(py, [PyTuple::new(py, sizes)?])?;
-        Bound::from_owned_ptr_or_err(py, new(class.as_ptr() as *mut ffi::PyTypeObject, args.as_ptr(), std::ptr::null_mut()))
+        Bound::from_owned_ptr_or_err(
+            py,
+            new(
+                class.as_ptr() as *mut ffi::PyTypeObject,
+                args.as_ptr(),
+                std::ptr::null_mut(),
+            ),
+        )
     }
 }
 
@@ -317,7 +363,11 @@ pub fn scalar(py: Python<'_>, s: Scalar) -> PyResult<Py<PyAny>> {
 
 /// A result as a Python object.
 pub fn result(py: Python<'_>, v: Value) -> PyResult<Py<PyAny>> {
-    let tensors = |v: Vec<Tensor>| v.into_iter().map(|t| wrap(py, t)).collect::<PyResult<Vec<_>>>();
+    let tensors = |v: Vec<Tensor>| {
+        v.into_iter()
+            .map(|t| wrap(py, t))
+            .collect::<PyResult<Vec<_>>>()
+    };
     Ok(match v {
         Value::Tensor(t) => wrap(py, t)?,
         Value::None | Value::OptTensor(None) => py.None(),
@@ -325,11 +375,20 @@ pub fn result(py: Python<'_>, v: Value) -> PyResult<Py<PyAny>> {
         Value::List(v) => PyList::new(py, tensors(v)?)?.into_any().unbind(),
         Value::Tuple(v) => PyTuple::new(py, tensors(v)?)?.into_any().unbind(),
         Value::Named(name, fields, v) => {
-            let make = NAMED.get_or_try_init(py, || py.import("rtorch.return_types")?.getattr("_make").map(Bound::unbind))?;
-            make.bind(py).call1((name, fields.to_vec(), PyTuple::new(py, tensors(v)?)?))?.unbind()
+            let make = NAMED.get_or_try_init(py, || {
+                py.import("rtorch.return_types")?
+                    .getattr("_make")
+                    .map(Bound::unbind)
+            })?;
+            make.bind(py)
+                .call1((name, fields.to_vec(), PyTuple::new(py, tensors(v)?)?))?
+                .unbind()
         }
         Value::Values(v) => {
-            let items = v.into_iter().map(|v| result(py, v)).collect::<PyResult<Vec<_>>>()?;
+            let items = v
+                .into_iter()
+                .map(|v| result(py, v))
+                .collect::<PyResult<Vec<_>>>()?;
             PyTuple::new(py, items)?.into_any().unbind()
         }
         Value::Bool(b) => PyBool::new(py, b).to_owned().into_any().unbind(),
@@ -354,12 +413,22 @@ pub fn type_name(o: &Bound<'_, PyAny>) -> String {
     // SAFETY: a live object under the GIL.
     if unsafe { is_tensor(p) } {
         let t = o.get_type();
-        return t.name().map(|n| n.to_string()).unwrap_or_else(|_| "Tensor".into());
+        return t
+            .name()
+            .map(|n| n.to_string())
+            .unwrap_or_else(|_| "Tensor".into());
     }
     if let Some(items) = sequence(o) {
-        let kind = if o.is_instance_of::<PyTuple>() { "tuple" } else { "list" };
+        let kind = if o.is_instance_of::<PyTuple>() {
+            "tuple"
+        } else {
+            "list"
+        };
         let inner: Vec<String> = items.iter().take(8).map(type_name).collect();
         return format!("{kind} of ({})", inner.join(", "));
     }
-    o.get_type().name().map(|n| n.to_string()).unwrap_or_else(|_| "object".into())
+    o.get_type()
+        .name()
+        .map(|n| n.to_string())
+        .unwrap_or_else(|_| "object".into())
 }

@@ -9,7 +9,11 @@ use std::rc::Rc;
 
 /// An exception class that lives in a Python module.
 fn class(py: Python<'_>, module: &str, name: &str, message: String) -> PyErr {
-    match py.import(module).and_then(|m| m.getattr(name)).and_then(|c| c.call1((message.clone(),))) {
+    match py
+        .import(module)
+        .and_then(|m| m.getattr(name))
+        .and_then(|c| c.call1((message.clone(),)))
+    {
         Ok(e) => PyErr::from_value(e),
         Err(_) => PyRuntimeError::new_err(message),
     }
@@ -42,7 +46,11 @@ pub fn to_py(py: Python<'_>, e: Error) -> PyErr {
 
 /// A Python exception on its way through the core.
 pub fn from_py(e: PyErr) -> Error {
-    Error { kind: Kind::Python, message: e.to_string(), cause: Some(Rc::new(e)) }
+    Error {
+        kind: Kind::Python,
+        message: e.to_string(),
+        cause: Some(Rc::new(e)),
+    }
 }
 
 /// Runs an entry point: errors and panics become the current Python exception and `failed` is returned.
@@ -63,7 +71,10 @@ pub fn guard<T>(py: Python<'_>, failed: T, f: impl FnOnce() -> PyResult<T>) -> T
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("unknown");
-            PyRuntimeError::new_err(format!("internal error in rtorch (please report it): {what}")).restore(py);
+            PyRuntimeError::new_err(format!(
+                "internal error in rtorch (please report it): {what}"
+            ))
+            .restore(py);
             failed
         }
     }
@@ -73,7 +84,9 @@ pub fn guard<T>(py: Python<'_>, failed: T, f: impl FnOnce() -> PyResult<T>) -> T
 pub fn on_host<T>(op: &str, f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(done) => done,
-        Err(panic) if panic.is::<crate::storage::DeviceMemory>() => Err(crate::storage::DeviceMemory::error(op)),
+        Err(panic) if panic.is::<crate::storage::DeviceMemory>() => {
+            Err(crate::storage::DeviceMemory::error(op))
+        }
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }

@@ -39,13 +39,15 @@ fn properties(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 #[pyfunction]
 fn synchronize(py: Python<'_>) -> PyResult<()> {
     let gpu = device(py)?;
-    py.detach(|| gpu.synchronize()).map_err(|e| to_py(py, e.into()))
+    py.detach(|| gpu.synchronize())
+        .map_err(|e| to_py(py, e.into()))
 }
 
 #[pyfunction]
 fn empty_cache(py: Python<'_>) -> PyResult<()> {
     let gpu = device(py)?;
-    py.detach(|| gpu.empty_cache()).map_err(|e| to_py(py, e.into()))
+    py.detach(|| gpu.empty_cache())
+        .map_err(|e| to_py(py, e.into()))
 }
 
 /// Bytes held by tensors and taken from the driver, now and at most.
@@ -97,16 +99,25 @@ fn set_rng_state(state: &[u8]) -> PyResult<()> {
 /// a mask.
 #[pyfunction]
 fn rows() -> Vec<(&'static str, usize, usize, bool)> {
-    let rows = crate::ops::all().filter_map(|op| op.pointwise).filter(|row| row.wgsl.is_some());
-    rows.map(|row| (row.name, row.inputs.len(), row.params.len(), row.masked)).collect()
+    let rows = crate::ops::all()
+        .filter_map(|op| op.pointwise)
+        .filter(|row| row.wgsl.is_some());
+    rows.map(|row| (row.name, row.inputs.len(), row.params.len(), row.masked))
+        .collect()
 }
 
 /// Runs an elementwise row by name where its operands live.
 #[pyfunction]
 fn run_row(py: Python<'_>, name: &str, ins: Vec<Arg>, params: Vec<f64>) -> PyResult<Arg> {
-    let found = crate::ops::all().filter_map(|op| op.pointwise).find(|row| row.name == name);
-    let Some(row) = found.filter(|row| row.inputs.len() == ins.len() && row.params.len() == params.len()) else {
-        return Err(PyRuntimeError::new_err(format!("there is no elementwise op {name} of this form")));
+    let found = crate::ops::all()
+        .filter_map(|op| op.pointwise)
+        .find(|row| row.name == name);
+    let Some(row) =
+        found.filter(|row| row.inputs.len() == ins.len() && row.params.len() == params.len())
+    else {
+        return Err(PyRuntimeError::new_err(format!(
+            "there is no elementwise op {name} of this form"
+        )));
     };
     let ins: Vec<&Tensor> = ins.iter().map(|a| &a.0).collect();
     let params: Vec<Scalar> = params.into_iter().map(Scalar::Float).collect();

@@ -45,10 +45,16 @@ fn key(o: &Bound<'_, PyAny>) -> PyResult<Key> {
             return slice(o);
         }
         if is_tensor(o.as_ptr()) {
-            let Some(t) = peek(o.as_ptr()) else { return Ok(Key::None) };
+            let Some(t) = peek(o.as_ptr()) else {
+                return Ok(Key::None);
+            };
             if t.ndim() == 0 && t.dtype().is_integral() && !t.requires_grad() {
                 let v = t.item().map_err(|e| to_py(py, e))?;
-                return Ok(if is_mask(t) { Key::Bool(v.to_bool()) } else { Key::Int(v.to_i64()) });
+                return Ok(if is_mask(t) {
+                    Key::Bool(v.to_bool())
+                } else {
+                    Key::Int(v.to_i64())
+                });
             }
             return Ok(Key::Tensor(t.clone()));
         }
@@ -63,17 +69,29 @@ fn key(o: &Bound<'_, PyAny>) -> PyResult<Key> {
         return Ok(Key::Bool(b.is_true()));
     }
     if o.is_instance_of::<PyString>() || o.is_instance_of::<PyBytes>() {
-        return Err(PyTypeError::new_err(format!("new(): invalid data type '{}'", convert::type_name(o))));
+        return Err(PyTypeError::new_err(format!(
+            "new(): invalid data type '{}'",
+            convert::type_name(o)
+        )));
     }
     let array = o.hasattr("__array__")?;
     // SAFETY: a live object under the GIL.
     let sequence = unsafe { ffi::PySequence_Check(o.as_ptr()) } != 0 && !array;
-    let many = array && o.getattr("ndim").and_then(|n| n.extract::<usize>()).unwrap_or(0) > 0;
+    let many = array
+        && o.getattr("ndim")
+            .and_then(|n| n.extract::<usize>())
+            .unwrap_or(0)
+            > 0;
     if sequence || many {
         let t = if many || o.is_instance_of::<PyList>() || o.is_instance_of::<PyTuple>() {
             py.import("rtorch")?.getattr("as_tensor")?.call1((o,))?
         } else {
-            py.import("rtorch")?.getattr("as_tensor")?.call1((PyList::new(py, o.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,))?
+            py.import("rtorch")?
+                .getattr("as_tensor")?
+                .call1((PyList::new(
+                    py,
+                    o.try_iter()?.collect::<PyResult<Vec<_>>>()?,
+                )?,))?
         };
         let t = tensor_of(&t)?;
         // An empty list selects nothing.
@@ -105,7 +123,9 @@ fn full_type_name(o: &Bound<'_, PyAny>) -> String {
 }
 
 fn int(o: &Bound<'_, PyAny>) -> PyResult<Key> {
-    o.extract::<i64>().map(Key::Int).map_err(|_| PyValueError::new_err("Overflow when unpacking long long"))
+    o.extract::<i64>()
+        .map(Key::Int)
+        .map_err(|_| PyValueError::new_err("Overflow when unpacking long long"))
 }
 
 fn slice(o: &Bound<'_, PyAny>) -> PyResult<Key> {
@@ -190,7 +210,13 @@ impl<'a> Walk<'a> {
 
     fn slice(&mut self, d: usize, start: i64, stop: i64, step: i64, lone: bool) -> Result<()> {
         let n = self.sizes[d] as i64;
-        let clamp = |i: i64| if i < 0 { (i.saturating_add(n)).max(0) } else { i.min(n) };
+        let clamp = |i: i64| {
+            if i < 0 {
+                (i.saturating_add(n)).max(0)
+            } else {
+                i.min(n)
+            }
+        };
         let start = clamp(start);
         let span = clamp(stop).max(start) - start;
         let len = span / step + (span % step != 0) as i64;
@@ -214,7 +240,11 @@ impl<'a> Walk<'a> {
         if let Some(t) = &mut self.recorded {
             *t = t.unsqueeze(d as i64)?;
         }
-        let stride = if d < self.sizes.len() { (self.sizes[d] as isize).wrapping_mul(self.strides[d]) } else { 1 };
+        let stride = if d < self.sizes.len() {
+            (self.sizes[d] as isize).wrapping_mul(self.strides[d])
+        } else {
+            1
+        };
         self.sizes.insert(d, 1);
         self.strides.insert(d, stride);
         Ok(())
@@ -228,7 +258,14 @@ impl<'a> Walk<'a> {
         match self.recorded {
             Some(t) => t,
             // SAFETY: every step stayed inside the sizes of the step before.
-            None => unsafe { self.x.view_parts(self.offset as usize, self.sizes, self.strides, ViewKind::Plain) },
+            None => unsafe {
+                self.x.view_parts(
+                    self.offset as usize,
+                    self.sizes,
+                    self.strides,
+                    ViewKind::Plain,
+                )
+            },
         }
     }
 }
@@ -241,7 +278,10 @@ struct Resolved {
 
 #[cold]
 fn too_many(x: &Tensor) -> PyErr {
-    PyIndexError::new_err(format!("too many indices for tensor of dimension {}", x.ndim()))
+    PyIndexError::new_err(format!(
+        "too many indices for tensor of dimension {}",
+        x.ndim()
+    ))
 }
 
 fn resolve(py: Python<'_>, x: &Tensor, o: &Bound<'_, PyAny>) -> PyResult<Resolved> {
@@ -261,7 +301,9 @@ fn resolve(py: Python<'_>, x: &Tensor, o: &Bound<'_, PyAny>) -> PyResult<Resolve
                 "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert \
                  a 0-dim tensor to a number",
             ),
-            [Key::Slice(..)] => PyIndexError::new_err("slice() cannot be applied to a 0-dim tensor."),
+            [Key::Slice(..)] => {
+                PyIndexError::new_err("slice() cannot be applied to a 0-dim tensor.")
+            }
             _ => too_many(x),
         });
     }
@@ -299,7 +341,10 @@ fn resolve(py: Python<'_>, x: &Tensor, o: &Bound<'_, PyAny>) -> PyResult<Resolve
             Key::Bool(b) => {
                 // A bool adds an axis of size one, kept or emptied.
                 walk.unsqueeze(dim).map_err(e)?;
-                indices.push((dim, Tensor::full(&[1], b, DType::Bool, x.device()).map_err(e)?));
+                indices.push((
+                    dim,
+                    Tensor::full(&[1], b, DType::Bool, x.device()).map_err(e)?,
+                ));
                 dim += 1;
             }
             Key::Tensor(t) => {
@@ -309,13 +354,20 @@ fn resolve(py: Python<'_>, x: &Tensor, o: &Bound<'_, PyAny>) -> PyResult<Resolve
             }
         }
     }
-    Ok(Resolved { view: walk.finish(), indices })
+    Ok(Resolved {
+        view: walk.finish(),
+        indices,
+    })
 }
 
 pub fn get(py: Python<'_>, x: &Tensor, o: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let r = resolve(py, x, o)?;
     let out: Result<Tensor> = if r.indices.is_empty() {
-        if r.view.same(x) { x.alias() } else { Ok(r.view) }
+        if r.view.same(x) {
+            x.alias()
+        } else {
+            Ok(r.view)
+        }
     } else {
         advanced::index(&r.view, &r.indices)
     };
@@ -334,7 +386,12 @@ fn fit(v: &Tensor, sizes: &[usize]) -> Result<Tensor> {
     v.expand_to(sizes)
 }
 
-pub fn set(py: Python<'_>, x: &Tensor, o: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+pub fn set(
+    py: Python<'_>,
+    x: &Tensor,
+    o: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
     let r = resolve(py, x, o)?;
     let number = convert::number(value)?;
     let given = match number {
@@ -369,7 +426,11 @@ pub fn set(py: Python<'_>, x: &Tensor, o: &Bound<'_, PyAny>, value: &Bound<'_, P
             }
             .map(|_| ());
         }
-        let v = if v.device() != x.device() && v.ndim() == 0 { v.to_device(x.device())? } else { v };
+        let v = if v.device() != x.device() && v.ndim() == 0 {
+            v.to_device(x.device())?
+        } else {
+            v
+        };
         advanced::index_put_(&r.view, &r.indices, &v, false)?;
         Ok(())
     })();

@@ -22,9 +22,15 @@ use std::ptr;
 // ---- lists
 
 /// The sizes of a nested sequence; every level must be as long as its first item says.
-fn nested_sizes(o: &Bound<'_, PyAny>, sizes: &mut Sizes, leaf: &mut Option<Tensor>) -> PyResult<()> {
+fn nested_sizes(
+    o: &Bound<'_, PyAny>,
+    sizes: &mut Sizes,
+    leaf: &mut Option<Tensor>,
+) -> PyResult<()> {
     if sizes.len() > 64 {
-        return Err(PyValueError::new_err("too many dimensions: the sequence is nested more than 64 deep"));
+        return Err(PyValueError::new_err(
+            "too many dimensions: the sequence is nested more than 64 deep",
+        ));
     }
     if let Ok(t) = tensor_of(o) {
         sizes.extend_from_slice(t.sizes());
@@ -47,18 +53,25 @@ fn is_sequence(o: &Bound<'_, PyAny>) -> bool {
         || o.is_instance_of::<PyTuple>()
         || (!o.is_instance_of::<pyo3::types::PyString>()
             && !o.is_instance_of::<PyBytes>()
-            && o.hasattr("__len__").unwrap_or(false)
-            && o.hasattr("__getitem__").unwrap_or(false)
+            // SAFETY: a live object under the GIL.
+            && unsafe { ffi::PySequence_Check(o.as_ptr()) } != 0
             && o.len().is_ok()
             && convert::number(o).is_ok_and(|n| n.is_none()))
 }
 
 /// Collects the numbers of a nested sequence in row-major order.
-fn flatten(o: &Bound<'_, PyAny>, depth: usize, sizes: &[usize], out: &mut Vec<Scalar>) -> PyResult<()> {
+fn flatten(
+    o: &Bound<'_, PyAny>,
+    depth: usize,
+    sizes: &[usize],
+    out: &mut Vec<Scalar>,
+) -> PyResult<()> {
     if depth == sizes.len() {
         if let Ok(t) = tensor_of(o) {
             if t.numel() != 1 {
-                return Err(PyValueError::new_err("only one element tensors can be converted to Python scalars"));
+                return Err(PyValueError::new_err(
+                    "only one element tensors can be converted to Python scalars",
+                ));
             }
             out.push(t.item().map_err(|e| to_py(o.py(), e))?);
             return Ok(());
@@ -72,7 +85,18 @@ fn flatten(o: &Bound<'_, PyAny>, depth: usize, sizes: &[usize], out: &mut Vec<Sc
                 "expected a number at dim {depth}, got a sequence of length {}",
                 o.len()?
             ))),
-            None => Err(PyTypeError::new_err(format!("new(): invalid data type '{}'", convert::type_name(o)))),
+            None if o.is_instance_of::<pyo3::types::PyString>()
+                || o.is_instance_of::<PyBytes>() =>
+            {
+                Err(PyTypeError::new_err(format!(
+                    "new(): invalid data type '{}'",
+                    convert::type_name(o)
+                )))
+            }
+            None => Err(PyRuntimeError::new_err(format!(
+                "Could not infer dtype of {}",
+                convert::type_name(o)
+            ))),
         };
     }
     if let Ok(t) = tensor_of(o) {
@@ -83,7 +107,11 @@ fn flatten(o: &Bound<'_, PyAny>, depth: usize, sizes: &[usize], out: &mut Vec<Sc
                 shape::list(t.sizes())
             )));
         }
-        let t = t.detach().to_device(Device::Cpu).and_then(|t| t.contiguous()).map_err(|e| to_py(o.py(), e))?;
+        let t = t
+            .detach()
+            .to_device(Device::Cpu)
+            .and_then(|t| t.contiguous())
+            .map_err(|e| to_py(o.py(), e))?;
         for i in 0..t.numel() {
             // SAFETY: inside a contiguous CPU tensor.
             out.push(unsafe { Scalar::read(t.data_ptr().add(i * t.dtype().size()), t.dtype()) });
@@ -91,7 +119,10 @@ fn flatten(o: &Bound<'_, PyAny>, depth: usize, sizes: &[usize], out: &mut Vec<Sc
         return Ok(());
     }
     if !is_sequence(o) {
-        return Err(PyTypeError::new_err(format!("not a sequence: expected a sequence at dim {depth}, got {}", convert::type_name(o))));
+        return Err(PyTypeError::new_err(format!(
+            "not a sequence: expected a sequence at dim {depth}, got {}",
+            convert::type_name(o)
+        )));
     }
     let n = o.len()?;
     if n != sizes[depth] {
@@ -141,15 +172,25 @@ fn check_range(py: Python<'_>, v: Scalar, dtype: DType) -> PyResult<()> {
     let i = match v {
         Scalar::Int(i) => i as i128,
         Scalar::UInt(u) => u as i128,
-        Scalar::Float(f) if f.is_nan() => return Err(PyValueError::new_err("cannot convert float NaN to integer")),
-        Scalar::Float(f) if f.is_infinite() => return Err(PyOverflowError::new_err("cannot convert float infinity to integer")),
+        Scalar::Float(f) if f.is_nan() => {
+            return Err(PyValueError::new_err("cannot convert float NaN to integer"));
+        }
+        Scalar::Float(f) if f.is_infinite() => {
+            return Err(PyOverflowError::new_err(
+                "cannot convert float infinity to integer",
+            ));
+        }
         Scalar::Complex(..) => {
             return Err(PyTypeError::new_err("can't convert complex to int"));
         }
         _ => return Ok(()),
     };
     let bits = dtype.size() as u32 * 8;
-    let (lo, hi) = if dtype.is_signed() { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
+    let (lo, hi) = if dtype.is_signed() {
+        (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1)
+    } else {
+        (0, (1i128 << bits) - 1)
+    };
     // PyTorch lets negative numbers wrap into unsigned bytes and refuses what does not fit at all.
     if i > hi || (i < lo && (dtype.is_signed() || i < -(1i128 << (bits - 1)) * 2)) {
         let _ = py;
@@ -172,28 +213,50 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Te
     let py = data.py();
     if let Ok(t) = tensor_of(data) {
         let t = t.detach();
-        return t.to_options(dtype, None, true, None).map_err(|e| to_py(py, e));
+        return t
+            .to_options(dtype, None, true, None)
+            .map_err(|e| to_py(py, e));
     }
-    if convert::number(data)?.is_none() && !data.is_instance_of::<PyList>() && !data.is_instance_of::<PyTuple>() {
+    let too_big = |e: PyErr| {
+        if e.is_instance_of::<PyOverflowError>(py) {
+            PyValueError::new_err("Overflow when unpacking long long")
+        } else {
+            e
+        }
+    };
+    if convert::number(data).map_err(too_big)?.is_none()
+        && !data.is_instance_of::<PyList>()
+        && !data.is_instance_of::<PyTuple>()
+    {
         if let Some(t) = foreign_array(data)? {
-            return t.to_options(dtype, None, true, None).map_err(|e| to_py(py, e));
+            return t
+                .to_options(dtype, None, true, None)
+                .map_err(|e| to_py(py, e));
         }
     }
     let mut sizes = Sizes::new();
     let mut leaf = None;
     nested_sizes(data, &mut sizes, &mut leaf)?;
     let mut values = Vec::new();
-    flatten(data, 0, &sizes, &mut values)?;
+    flatten(data, 0, &sizes, &mut values).map_err(too_big)?;
+    if dtype.is_none() && values.iter().any(|v| matches!(v, Scalar::UInt(_))) {
+        return Err(PyValueError::new_err("Overflow when unpacking long long"));
+    }
     let dtype = dtype.or(leaf.map(|t| t.dtype())).unwrap_or_else(|| {
         // Lists of numpy scalars keep numpy's dtype.
-        first_leaf(data).and_then(|o| numpy_dtype(&o)).unwrap_or_else(|| inferred(&values))
+        first_leaf(data)
+            .and_then(|o| numpy_dtype(&o))
+            .unwrap_or_else(|| inferred(&values))
     });
     let t = Tensor::empty(&sizes, dtype, Device::Cpu).map_err(|e| to_py(py, e))?;
     for (i, v) in values.iter().enumerate() {
         check_range(py, *v, dtype)?;
         if let (Scalar::Complex(_, im), false) = (*v, dtype.is_complex()) {
             if im != 0.0 || dtype != DType::Bool {
-                return Err(PyTypeError::new_err(format!("can't convert complex to {}", if dtype.is_floating() { "float" } else { "int" })));
+                return Err(PyTypeError::new_err(format!(
+                    "can't convert complex to {}",
+                    if dtype.is_floating() { "float" } else { "int" }
+                )));
             }
         }
         // SAFETY: `i` is below the element count of a contiguous tensor.
@@ -207,7 +270,11 @@ fn first_leaf<'py>(o: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     while o.is_instance_of::<PyList>() || o.is_instance_of::<PyTuple>() {
         o = o.get_item(0).ok()?;
     }
-    (!o.is_instance_of::<PyFloat>() && !o.is_instance_of::<PyInt>() && !o.is_instance_of::<PyComplex>()).then_some(o)
+    // numpy's float64 is a float, but one with a dtype.
+    (!o.is_exact_instance_of::<PyFloat>()
+        && !o.is_exact_instance_of::<PyInt>()
+        && !o.is_exact_instance_of::<PyComplex>())
+    .then_some(o)
 }
 
 fn numpy_dtype(o: &Bound<'_, PyAny>) -> Option<DType> {
@@ -263,7 +330,12 @@ fn dtype_arg(op: &str, d: Option<&Bound<'_, PyAny>>) -> PyResult<Option<DType>> 
     }
 }
 
-fn finish(py: Python<'_>, t: Tensor, device: Option<&Bound<'_, PyAny>>, requires_grad: bool) -> PyResult<Py<PyAny>> {
+fn finish(
+    py: Python<'_>,
+    t: Tensor,
+    device: Option<&Bound<'_, PyAny>>,
+    requires_grad: bool,
+) -> PyResult<Py<PyAny>> {
     let device = match device {
         Some(d) => match convert::device(d) {
             Some(d) => d?,
@@ -295,17 +367,25 @@ fn as_tensor(
     let dtype = dtype_arg("as_tensor", dtype)?;
     let t = match tensor_of(data) {
         Ok(t) => t,
-        Err(_) if convert::number(data)?.is_some() || is_plain_sequence(data) => tensor_from(data, dtype)?,
+        Err(_) if convert::number(data)?.is_some() || is_plain_sequence(data) => {
+            tensor_from(data, dtype)?
+        }
         Err(_) => match foreign_array(data)? {
             Some(t) => t,
             None => tensor_from(data, dtype)?,
         },
     };
     let device = match device {
-        Some(d) => Some(convert::device(d).ok_or_else(|| PyTypeError::new_err("as_tensor(): argument 'device' must be torch.device"))??),
+        Some(d) => Some(convert::device(d).ok_or_else(|| {
+            PyTypeError::new_err("as_tensor(): argument 'device' must be torch.device")
+        })??),
         None => None,
     };
-    wrap(py, t.to_options(dtype, device, false, None).map_err(|e| to_py(py, e))?)
+    wrap(
+        py,
+        t.to_options(dtype, device, false, None)
+            .map_err(|e| to_py(py, e))?,
+    )
 }
 
 fn list(py: Python<'_>, t: &Tensor, d: usize, p: *const u8) -> PyResult<Py<PyAny>> {
@@ -352,9 +432,9 @@ fn typestr(d: DType) -> Option<&'static str> {
 
 fn from_typestr(s: &str) -> Option<DType> {
     let swapped = s.starts_with('>');
-    DType::ALL.into_iter().find(|&d| {
-        typestr(d).is_some_and(|t| t[1..] == s[1..] && (!swapped || d.size() == 1))
-    })
+    DType::ALL
+        .into_iter()
+        .find(|&d| typestr(d).is_some_and(|t| t[1..] == s[1..] && (!swapped || d.size() == 1)))
 }
 
 /// A tensor over foreign memory at byte strides.
@@ -368,7 +448,11 @@ fn over(
     keep: Box<dyn std::any::Any>,
 ) -> PyResult<Tensor> {
     let item = dtype.size() as isize;
-    if strides.iter().zip(&sizes).any(|(s, &n)| s % item != 0 && n > 1) {
+    if strides
+        .iter()
+        .zip(&sizes)
+        .any(|(s, &n)| s % item != 0 && n > 1)
+    {
         return Err(PyValueError::new_err(
             "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory.",
         ));
@@ -381,7 +465,13 @@ fn over(
     // stays alive with `keep`.
     unsafe {
         let storage = Storage::foreign(start, ((hi - lo) * item) as usize, read_only, keep);
-        Ok(Tensor::from_parts(storage, (-lo) as usize, sizes, strides, dtype))
+        Ok(Tensor::from_parts(
+            storage,
+            (-lo) as usize,
+            sizes,
+            strides,
+            dtype,
+        ))
     }
 }
 
@@ -404,10 +494,17 @@ fn from_array(a: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let py = a.py();
     let i = a.getattr("__array_interface__")?;
     let i = i.cast::<PyDict>()?;
-    let get = |k: &str| i.get_item(k)?.ok_or_else(|| PyTypeError::new_err(format!("array interface lacks '{k}'")));
+    let get = |k: &str| {
+        i.get_item(k)?
+            .ok_or_else(|| PyTypeError::new_err(format!("array interface lacks '{k}'")))
+    };
     let kind: String = get("typestr")?.extract()?;
     let Some(dtype) = from_typestr(&kind) else {
-        let name = a.getattr("dtype").and_then(|d| d.str()).map(|s| s.to_string()).unwrap_or(kind);
+        let name = a
+            .getattr("dtype")
+            .and_then(|d| d.str())
+            .map(|s| s.to_string())
+            .unwrap_or(kind);
         return Err(PyTypeError::new_err(format!(
             "can't convert np.ndarray of type {name}. The only supported types are: float64, float32, float16, complex64, \
              complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
@@ -419,16 +516,33 @@ fn from_array(a: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         Some(s) if !s.is_none() => Some(s.extract()?),
         _ => None,
     };
-    let strides = strides.unwrap_or_else(|| shape::contiguous_strides(&sizes).iter().map(|s| s * dtype.size() as isize).collect());
-    over(py, address as *mut u8, SmallVec::from_vec(sizes), &strides, dtype, read_only, Box::new(Keep(Some(a.clone().unbind()))))
+    let strides = strides.unwrap_or_else(|| {
+        shape::contiguous_strides(&sizes)
+            .iter()
+            .map(|s| s * dtype.size() as isize)
+            .collect()
+    });
+    over(
+        py,
+        address as *mut u8,
+        SmallVec::from_vec(sizes),
+        &strides,
+        dtype,
+        read_only,
+        Box::new(Keep(Some(a.clone().unbind()))),
+    )
 }
 
 /// A tensor that shares memory with a numpy array.
 #[pyfunction]
 fn from_numpy(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-    let is_array = array.get_type().module().is_ok_and(|m| m == "numpy") || array.hasattr("__array_interface__")?;
+    let is_array = array.get_type().module().is_ok_and(|m| m == "numpy")
+        || array.hasattr("__array_interface__")?;
     if !is_array || !array.hasattr("ndim")? || !array.hasattr("__array_interface__")? {
-        return Err(PyTypeError::new_err(format!("expected np.ndarray (got {})", convert::type_name(array))));
+        return Err(PyTypeError::new_err(format!(
+            "expected np.ndarray (got {})",
+            convert::type_name(array)
+        )));
     }
     wrap(py, from_array(array)?)
 }
@@ -447,10 +561,18 @@ impl Exporter {
         d.set_item("version", 3)?;
         d.set_item("typestr", typestr(t.dtype()).unwrap_or("|V2"))?;
         d.set_item("shape", PyTuple::new(py, t.sizes())?)?;
-        let strides: Vec<isize> = t.strides().iter().map(|s| s * t.dtype().size() as isize).collect();
+        let strides: Vec<isize> = t
+            .strides()
+            .iter()
+            .map(|s| s * t.dtype().size() as isize)
+            .collect();
         d.set_item("strides", PyTuple::new(py, strides)?)?;
         // numpy refuses a null address even for no elements.
-        let address = if t.numel() == 0 { ALIGNED.as_ptr() as usize } else { t.data_ptr() as usize };
+        let address = if t.numel() == 0 {
+            ALIGNED.as_ptr() as usize
+        } else {
+            t.data_ptr() as usize
+        };
         d.set_item("data", (address, t.storage().is_read_only()))?;
         Ok(d.into_any().unbind())
     }
@@ -463,7 +585,10 @@ static ALIGNED: [u64; 8] = [0; 8];
 fn _numpy(py: Python<'_>, tensor: Arg, force: bool) -> PyResult<Py<PyAny>> {
     let mut t = tensor.0;
     if force {
-        t = t.detach().to_device(Device::Cpu).map_err(|e| to_py(py, e))?;
+        t = t
+            .detach()
+            .to_device(Device::Cpu)
+            .map_err(|e| to_py(py, e))?;
     }
     if !t.device().is_cpu() {
         return Err(PyTypeError::new_err(format!(
@@ -477,10 +602,17 @@ fn _numpy(py: Python<'_>, tensor: Arg, force: bool) -> PyResult<Py<PyAny>> {
         ));
     }
     if typestr(t.dtype()).is_none() {
-        return Err(PyTypeError::new_err(format!("Got unsupported ScalarType {}", t.dtype().scalar_name())));
+        return Err(PyTypeError::new_err(format!(
+            "Got unsupported ScalarType {}",
+            t.dtype().scalar_name()
+        )));
     }
     let exporter = Py::new(py, Exporter { tensor: Gil(t) })?;
-    Ok(py.import("numpy")?.getattr("asarray")?.call1((exporter,))?.unbind())
+    Ok(py
+        .import("numpy")?
+        .getattr("asarray")?
+        .call1((exporter,))?
+        .unbind())
 }
 
 // ---- the buffer protocol
@@ -514,7 +646,9 @@ fn from_format(f: &str, item: usize) -> Option<DType> {
         ("L", 8) | ("N", 8) => Some(DType::U64),
         ("L", 4) => Some(DType::U32),
         ("c", 1) => Some(DType::U8),
-        _ => DType::ALL.into_iter().find(|&d| format(d).and_then(|c| c.to_str().ok()) == Some(f) && d.size() == item),
+        _ => DType::ALL
+            .into_iter()
+            .find(|&d| format(d).and_then(|c| c.to_str().ok()) == Some(f) && d.size() == item),
     }
 }
 
@@ -531,9 +665,14 @@ pub unsafe extern "C" fn get_buffer(o: Object, view: *mut ffi::Py_buffer, flags:
         let py = token();
         (*view).obj = ptr::null_mut();
         guard(py, -1, || {
-            let Some(t) = peek(o) else { return Err(PyBufferError::new_err("no tensor")) };
+            let Some(t) = peek(o) else {
+                return Err(PyBufferError::new_err("no tensor"));
+            };
             let Some(f) = format(t.dtype()) else {
-                return Err(PyBufferError::new_err(format!("the buffer protocol has no format for {}", t.dtype().name())));
+                return Err(PyBufferError::new_err(format!(
+                    "the buffer protocol has no format for {}",
+                    t.dtype().name()
+                )));
             };
             if !t.device().is_cpu() || t.requires_grad() {
                 return Err(PyBufferError::new_err(
@@ -551,17 +690,37 @@ pub unsafe extern "C" fn get_buffer(o: Object, view: *mut ffi::Py_buffer, flags:
             let mut e = Box::new(Exported {
                 _tensor: t.clone(),
                 shape: t.sizes().iter().map(|&n| n as ffi::Py_ssize_t).collect(),
-                strides: t.strides().iter().map(|&s| s as ffi::Py_ssize_t * item).collect(),
+                strides: t
+                    .strides()
+                    .iter()
+                    .map(|&s| s as ffi::Py_ssize_t * item)
+                    .collect(),
             });
             let v = &mut *view;
-            v.buf = if t.numel() == 0 { ALIGNED.as_ptr() as *mut c_void } else { t.data_ptr() as *mut c_void };
+            v.buf = if t.numel() == 0 {
+                ALIGNED.as_ptr() as *mut c_void
+            } else {
+                t.data_ptr() as *mut c_void
+            };
             v.len = t.numel() as ffi::Py_ssize_t * item;
             v.itemsize = item;
             v.readonly = read_only as c_int;
             v.ndim = t.ndim() as c_int;
-            v.format = if flags & ffi::PyBUF_FORMAT != 0 { f.as_ptr() as *mut _ } else { ptr::null_mut() };
-            v.shape = if flags & ffi::PyBUF_ND != 0 { e.shape.as_mut_ptr() } else { ptr::null_mut() };
-            v.strides = if flags & ffi::PyBUF_STRIDES == ffi::PyBUF_STRIDES { e.strides.as_mut_ptr() } else { ptr::null_mut() };
+            v.format = if flags & ffi::PyBUF_FORMAT != 0 {
+                f.as_ptr() as *mut _
+            } else {
+                ptr::null_mut()
+            };
+            v.shape = if flags & ffi::PyBUF_ND != 0 {
+                e.shape.as_mut_ptr()
+            } else {
+                ptr::null_mut()
+            };
+            v.strides = if flags & ffi::PyBUF_STRIDES == ffi::PyBUF_STRIDES {
+                e.strides.as_mut_ptr()
+            } else {
+                ptr::null_mut()
+            };
             v.suboffsets = ptr::null_mut();
             v.internal = Box::into_raw(e) as *mut c_void;
             ffi::Py_INCREF(o);
@@ -619,10 +778,14 @@ fn from_buffer_object(o: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         "B".to_string()
     } else {
         // SAFETY: the exporter's format string lives as long as the view.
-        unsafe { CStr::from_ptr(b.format) }.to_string_lossy().into_owned()
+        unsafe { CStr::from_ptr(b.format) }
+            .to_string_lossy()
+            .into_owned()
     };
     let Some(dtype) = from_format(&text, item) else {
-        return Err(PyTypeError::new_err(format!("can't convert a buffer of format '{text}' to a tensor")));
+        return Err(PyTypeError::new_err(format!(
+            "can't convert a buffer of format '{text}' to a tensor"
+        )));
     };
     let n = b.ndim as usize;
     // SAFETY: with PyBUF_FULL shape and strides hold `ndim` entries.
@@ -630,7 +793,10 @@ fn from_buffer_object(o: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         if n == 0 || b.shape.is_null() {
             (SmallVec::new(), Vec::new())
         } else {
-            let s = std::slice::from_raw_parts(b.shape, n).iter().map(|&x| x as usize).collect();
+            let s = std::slice::from_raw_parts(b.shape, n)
+                .iter()
+                .map(|&x| x as usize)
+                .collect();
             let t = std::slice::from_raw_parts(b.strides, n).to_vec();
             (s, t)
         }
@@ -653,12 +819,16 @@ fn frombuffer(
     let dtype = dtype_arg("frombuffer", Some(dtype))?.unwrap_or(DType::F32);
     // SAFETY: a live object under the GIL.
     if unsafe { ffi::PyObject_CheckBuffer(buffer.as_ptr()) } == 0 {
-        return Err(PyValueError::new_err("object does not implement Python buffer protocol."));
+        return Err(PyValueError::new_err(
+            "object does not implement Python buffer protocol.",
+        ));
     }
     let (v, read_only) = view_of(buffer)?;
     let (len, item) = (v.0.len as i64, dtype.size() as i64);
     if len <= 0 || count == 0 {
-        return Err(PyValueError::new_err(format!("both buffer length ({len}) and count ({count}) must not be 0")));
+        return Err(PyValueError::new_err(format!(
+            "both buffer length ({len}) and count ({count}) must not be 0"
+        )));
     }
     if offset < 0 || offset >= len {
         return Err(PyValueError::new_err(format!(
@@ -671,8 +841,15 @@ fn frombuffer(
             len - offset
         )));
     }
-    let n = if count < 0 { (len - offset) / item } else { count };
-    if n.checked_mul(item).and_then(|b| b.checked_add(offset)).is_none_or(|end| end > len) {
+    let n = if count < 0 {
+        (len - offset) / item
+    } else {
+        count
+    };
+    if n.checked_mul(item)
+        .and_then(|b| b.checked_add(offset))
+        .is_none_or(|end| end > len)
+    {
         return Err(PyValueError::new_err(format!(
             "requested buffer length ({n} * {item} bytes) after offset ({offset} bytes) must not be greater than actual \
              buffer length ({len} bytes)"
@@ -680,7 +857,15 @@ fn frombuffer(
     }
     let data = (v.0.buf as *mut u8).wrapping_add(offset as usize);
     let t = if (data as usize) % dtype.size().min(8) == 0 {
-        over(py, data, SmallVec::from_slice(&[n as usize]), &[item as isize], dtype, read_only, Box::new(v))?
+        over(
+            py,
+            data,
+            SmallVec::from_slice(&[n as usize]),
+            &[item as isize],
+            dtype,
+            read_only,
+            Box::new(v),
+        )?
     } else {
         // Elements at odd addresses are copied: kernels read aligned memory.
         let t = Tensor::empty(&[n as usize], dtype, Device::Cpu).map_err(|e| to_py(py, e))?;
@@ -760,10 +945,14 @@ unsafe extern "C" fn dl_capsule_gone(capsule: Object) {
 fn _to_dlpack(py: Python<'_>, tensor: Arg) -> PyResult<Py<PyAny>> {
     let t = tensor.0;
     if t.requires_grad() {
-        return Err(PyBufferError::new_err("Can't export tensors that require gradient, use tensor.detach()"));
+        return Err(PyBufferError::new_err(
+            "Can't export tensors that require gradient, use tensor.detach()",
+        ));
     }
     if !t.device().is_cpu() {
-        return Err(PyBufferError::new_err("only CPU tensors can be exported through DLPack; use tensor.cpu()"));
+        return Err(PyBufferError::new_err(
+            "only CPU tensors can be exported through DLPack; use tensor.cpu()",
+        ));
     }
     let (code, bits) = dl_type(t.dtype());
     let data = t.data_ptr() as *mut c_void;
@@ -772,15 +961,34 @@ fn _to_dlpack(py: Python<'_>, tensor: Arg) -> PyResult<Py<PyAny>> {
         strides: t.strides().iter().map(|&s| s as i64).collect(),
         _tensor: t,
     });
-    let (shape, strides, ndim) = (e.shape.as_mut_ptr(), e.strides.as_mut_ptr(), e.shape.len() as i32);
+    let (shape, strides, ndim) = (
+        e.shape.as_mut_ptr(),
+        e.strides.as_mut_ptr(),
+        e.shape.len() as i32,
+    );
     let m = Box::into_raw(Box::new(Managed {
-        dl: DlTensor { data, device_type: 1, device_id: 0, ndim, code, bits, lanes: 1, shape, strides, byte_offset: 0 },
+        dl: DlTensor {
+            data,
+            device_type: 1,
+            device_id: 0,
+            ndim,
+            code,
+            bits,
+            lanes: 1,
+            shape,
+            strides,
+            byte_offset: 0,
+        },
         context: Box::into_raw(e) as *mut c_void,
         deleter: Some(dl_delete),
     }));
     // SAFETY: the capsule owns the managed tensor until a consumer renames it.
     unsafe {
-        let c = ffi::PyCapsule_New(m as *mut c_void, c"dltensor".as_ptr(), Some(dl_capsule_gone));
+        let c = ffi::PyCapsule_New(
+            m as *mut c_void,
+            c"dltensor".as_ptr(),
+            Some(dl_capsule_gone),
+        );
         if c.is_null() {
             dl_delete(m);
             return Err(PyErr::fetch(py));
@@ -805,34 +1013,72 @@ impl Drop for DlImport {
 #[pyfunction]
 fn _from_dlpack_capsule(py: Python<'_>, capsule: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     if capsule.cast::<PyCapsule>().is_err() {
-        return Err(PyTypeError::new_err(format!("expected a DLPack capsule, got {}", convert::type_name(capsule))));
+        return Err(PyTypeError::new_err(format!(
+            "expected a DLPack capsule, got {}",
+            convert::type_name(capsule)
+        )));
     }
     // SAFETY: the capsule is checked to be a fresh DLPack one and then marked as used.
     unsafe {
         if ffi::PyCapsule_IsValid(capsule.as_ptr(), c"dltensor".as_ptr()) == 0 {
-            return Err(PyRuntimeError::new_err("from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might have already constructed a tensor from it once."));
+            return Err(PyRuntimeError::new_err(
+                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might have already constructed a tensor from it once.",
+            ));
         }
         let m = ffi::PyCapsule_GetPointer(capsule.as_ptr(), c"dltensor".as_ptr()) as *mut Managed;
         let dl = &(*m).dl;
         if dl.device_type != 1 {
-            return Err(PyBufferError::new_err(format!("from_dlpack: device type {} is not the CPU", dl.device_type)));
+            return Err(PyBufferError::new_err(format!(
+                "from_dlpack: device type {} is not the CPU",
+                dl.device_type
+            )));
         }
-        let Some(dtype) = DType::ALL.into_iter().find(|&d| dl.lanes == 1 && dl_type(d) == (dl.code, dl.bits)) else {
-            return Err(PyBufferError::new_err(format!("from_dlpack: unsupported type code {} of {} bits", dl.code, dl.bits)));
+        let Some(dtype) = DType::ALL
+            .into_iter()
+            .find(|&d| dl.lanes == 1 && dl_type(d) == (dl.code, dl.bits))
+        else {
+            return Err(PyBufferError::new_err(format!(
+                "from_dlpack: unsupported type code {} of {} bits",
+                dl.code, dl.bits
+            )));
         };
         let n = dl.ndim.max(0) as usize;
-        let sizes: Sizes = if n == 0 { SmallVec::new() } else { std::slice::from_raw_parts(dl.shape, n).iter().map(|&s| s as usize).collect() };
+        let sizes: Sizes = if n == 0 {
+            SmallVec::new()
+        } else {
+            std::slice::from_raw_parts(dl.shape, n)
+                .iter()
+                .map(|&s| s as usize)
+                .collect()
+        };
         let item = dtype.size() as isize;
         let strides: Vec<isize> = if n == 0 {
             Vec::new()
         } else if dl.strides.is_null() {
-            shape::contiguous_strides(&sizes).iter().map(|s| s * item).collect()
+            shape::contiguous_strides(&sizes)
+                .iter()
+                .map(|s| s * item)
+                .collect()
         } else {
-            std::slice::from_raw_parts(dl.strides, n).iter().map(|&s| s as isize * item).collect()
+            std::slice::from_raw_parts(dl.strides, n)
+                .iter()
+                .map(|&s| s as isize * item)
+                .collect()
         };
         let data = (dl.data as *mut u8).wrapping_add(dl.byte_offset as usize);
         ffi::PyCapsule_SetName(capsule.as_ptr(), c"used_dltensor".as_ptr());
-        wrap(py, over(py, data, sizes, &strides, dtype, false, Box::new(DlImport(m)))?)
+        wrap(
+            py,
+            over(
+                py,
+                data,
+                sizes,
+                &strides,
+                dtype,
+                false,
+                Box::new(DlImport(m)),
+            )?,
+        )
     }
 }
 
@@ -845,10 +1091,14 @@ fn _data_ptr(tensor: Arg) -> usize {
     if let Some(buffer) = tensor.0.storage().gpu() {
         return buffer.address() as usize + tensor.0.offset() * tensor.0.dtype().size();
     }
-    if tensor.0.numel() == 0 { 0 } else { tensor.0.data_ptr() as usize }
+    if tensor.0.numel() == 0 {
+        0
+    } else {
+        tensor.0.data_ptr() as usize
+    }
 }
 #[pyfunction]
-fn _storage_id(tensor: Arg) -> (usize, usize) {
+fn _storage_extent(tensor: Arg) -> (usize, usize) {
     (tensor.0.storage().id(), tensor.0.storage().bytes())
 }
 #[pyfunction]
@@ -876,7 +1126,9 @@ fn _detach_(py: Python<'_>, tensor: Arg) -> PyResult<()> {
 #[pyfunction]
 fn _resize_(py: Python<'_>, tensor: Arg, sizes: Vec<i64>) -> PyResult<Py<PyAny>> {
     if tensor.0.requires_grad() {
-        return Err(PyRuntimeError::new_err("cannot resize variables that require grad"));
+        return Err(PyRuntimeError::new_err(
+            "cannot resize variables that require grad",
+        ));
     }
     let sizes = shape::sizes_of("resize_", &sizes).map_err(|e| to_py(py, e))?;
     wrap(py, tensor.0.resized(&sizes).map_err(|e| to_py(py, e))?)
@@ -885,7 +1137,9 @@ fn _resize_(py: Python<'_>, tensor: Arg, sizes: Vec<i64>) -> PyResult<Py<PyAny>>
 #[pyfunction]
 fn _become(py: Python<'_>, tensor: Arg, view: Arg) -> PyResult<Py<PyAny>> {
     if tensor.0.requires_grad() {
-        return Err(PyRuntimeError::new_err("in-place changes of shape are not supported on tensors that require grad"));
+        return Err(PyRuntimeError::new_err(
+            "in-place changes of shape are not supported on tensors that require grad",
+        ));
     }
     wrap(py, tensor.0.replaced(&view.0))
 }
@@ -905,7 +1159,8 @@ fn set_default_dtype(py: Python<'_>, d: &Bound<'_, PyAny>) -> PyResult<()> {
 fn set_default_device(device: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let d = match device {
         None => Device::Cpu,
-        Some(d) => convert::device(d).ok_or_else(|| PyTypeError::new_err("set_default_device expects a device"))??,
+        Some(d) => convert::device(d)
+            .ok_or_else(|| PyTypeError::new_err("set_default_device expects a device"))??,
     };
     crate::ops::create::set_default_device(d);
     Ok(())
@@ -921,26 +1176,36 @@ fn get_num_threads() -> usize {
 #[pyfunction]
 fn set_num_threads(n: i64) -> PyResult<()> {
     if n <= 0 {
-        return Err(PyRuntimeError::new_err("set_num_threads expects a positive integer"));
+        return Err(PyRuntimeError::new_err(
+            "set_num_threads expects a positive integer",
+        ));
     }
     crate::cpu::parallel::set_num_threads(n as usize);
     Ok(())
 }
 #[pyfunction]
-fn _promote_types(py: Python<'_>, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+fn _promote_types(
+    py: Python<'_>,
+    a: &Bound<'_, PyAny>,
+    b: &Bound<'_, PyAny>,
+) -> PyResult<Py<PyAny>> {
     match (convert::dtype(a), convert::dtype(b)) {
         (Some(a), Some(b)) => {
             let d = crate::dtype::promote_types(a, b).map_err(|e| to_py(py, e))?;
             super::types::dtype_object(py, d).map(Py::into_any)
         }
-        _ => Err(PyTypeError::new_err("promote_types(): arguments must be torch.dtype")),
+        _ => Err(PyTypeError::new_err(
+            "promote_types(): arguments must be torch.dtype",
+        )),
     }
 }
 #[pyfunction]
 fn _can_cast(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<bool> {
     match (convert::dtype(a), convert::dtype(b)) {
         (Some(a), Some(b)) => Ok(a.can_cast(b)),
-        _ => Err(PyTypeError::new_err("can_cast(): arguments must be torch.dtype")),
+        _ => Err(PyTypeError::new_err(
+            "can_cast(): arguments must be torch.dtype",
+        )),
     }
 }
 /// Bytes held, cached and at their highest, of this thread.
@@ -966,9 +1231,23 @@ fn _cpu_capability() -> String {
 /// The bytes of a tensor's elements in row-major order.
 #[pyfunction]
 fn _tensor_bytes<'py>(py: Python<'py>, tensor: Arg) -> PyResult<Bound<'py, PyBytes>> {
-    let t = tensor.0.detach().to_device(Device::Cpu).and_then(|t| t.contiguous()).map_err(|e| to_py(py, e))?;
+    let t = tensor
+        .0
+        .detach()
+        .to_device(Device::Cpu)
+        .and_then(|t| t.contiguous())
+        .map_err(|e| to_py(py, e))?;
     // SAFETY: a contiguous CPU tensor's own bytes.
-    Ok(PyBytes::new(py, unsafe { std::slice::from_raw_parts(if t.numel() == 0 { ALIGNED.as_ptr() as *const u8 } else { t.data_ptr() }, t.numel() * t.dtype().size()) }))
+    Ok(PyBytes::new(py, unsafe {
+        std::slice::from_raw_parts(
+            if t.numel() == 0 {
+                ALIGNED.as_ptr() as *const u8
+            } else {
+                t.data_ptr()
+            },
+            t.numel() * t.dtype().size(),
+        )
+    }))
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -982,7 +1261,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_to_dlpack, m)?,
         wrap_pyfunction!(_from_dlpack_capsule, m)?,
         wrap_pyfunction!(_data_ptr, m)?,
-        wrap_pyfunction!(_storage_id, m)?,
+        wrap_pyfunction!(_storage_extent, m)?,
         wrap_pyfunction!(_is_inference, m)?,
         wrap_pyfunction!(_retain_grad, m)?,
         wrap_pyfunction!(_detach_, m)?,

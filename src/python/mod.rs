@@ -4,9 +4,9 @@ pub mod autograd;
 pub mod bind;
 pub mod convert;
 pub mod error;
+pub mod gil;
 #[cfg(feature = "gpu")]
 pub mod gpu;
-pub mod gil;
 pub mod index;
 pub mod io;
 pub mod memory;
@@ -32,8 +32,13 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     gpu::register(m)?;
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     // `from rtorch._C import *` takes the public names.
-    let public: Vec<String> =
-        m.dict().keys().iter().map(|k| k.to_string()).filter(|k| !k.starts_with('_')).collect();
+    let public: Vec<String> = m
+        .dict()
+        .keys()
+        .iter()
+        .map(|k| k.to_string())
+        .filter(|k| !k.starts_with('_'))
+        .collect();
     m.setattr("__all__", public)?;
     Ok(())
 }

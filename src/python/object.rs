@@ -61,7 +61,8 @@ pub unsafe fn replace(o: Object, t: Tensor) {
     // SAFETY: as `peek`; the old tensor is dropped after the field was replaced.
     let old = unsafe { (*(o as *mut PyTensor)).tensor.replace(t) };
     if let Some(old) = &old {
-        if old.py_object().get() == o as *mut u8 && !unsafe { peek(o) }.is_some_and(|t| t.same(old)) {
+        if old.py_object().get() == o as *mut u8 && !unsafe { peek(o) }.is_some_and(|t| t.same(old))
+        {
             old.py_object().set(ptr::null_mut());
         }
     }
@@ -77,7 +78,10 @@ pub fn tensor_of(o: &Bound<'_, PyAny>) -> PyResult<Tensor> {
             }
         }
     }
-    Err(PyTypeError::new_err(format!("expected a Tensor, but got {}", o.get_type().name()?)))
+    Err(PyTypeError::new_err(format!(
+        "expected a Tensor, but got {}",
+        o.get_type().name()?
+    )))
 }
 
 /// A tensor as an argument or result of ordinary pyo3 functions.
@@ -237,7 +241,11 @@ unsafe extern "C" fn new(class: *mut ffi::PyTypeObject, args: Object, kwargs: Ob
         super::error::guard(py, ptr::null_mut(), || {
             let args = Bound::from_borrowed_ptr(py, args);
             let made = py.import("rtorch._tensor")?.getattr("_legacy_new")?;
-            let kwargs = if kwargs.is_null() { None } else { Some(Bound::from_borrowed_ptr(py, kwargs)) };
+            let kwargs = if kwargs.is_null() {
+                None
+            } else {
+                Some(Bound::from_borrowed_ptr(py, kwargs))
+            };
             let kwargs = match &kwargs {
                 Some(k) => Some(k.cast::<pyo3::types::PyDict>()?),
                 None => None,
@@ -266,7 +274,10 @@ fn make_type(py: Python<'_>) -> PyResult<*mut ffi::PyTypeObject> {
     // The interpreter keeps pointers into these for the life of the process.
     let members: &'static mut [ffi::PyMemberDef] = Box::leak(Box::new([
         member(c"__dictoffset__", std::mem::offset_of!(PyTensor, dict)),
-        member(c"__weaklistoffset__", std::mem::offset_of!(PyTensor, weakrefs)),
+        member(
+            c"__weaklistoffset__",
+            std::mem::offset_of!(PyTensor, weakrefs),
+        ),
         ffi::PyMemberDef::default(),
     ]));
     let mut getset = slots::getset();
@@ -294,7 +305,10 @@ fn make_type(py: Python<'_>) -> PyResult<*mut ffi::PyTypeObject> {
         slot(ffi::Py_tp_new, new as *mut c_void),
         slot(ffi::Py_tp_members, members.as_mut_ptr() as *mut c_void),
         slot(ffi::Py_tp_getset, getset.as_mut_ptr() as *mut c_void),
-        slot(ffi::Py_tp_doc, c"A multi-dimensional array of one dtype, with gradients.".as_ptr() as *mut c_void),
+        slot(
+            ffi::Py_tp_doc,
+            c"A multi-dimensional array of one dtype, with gradients.".as_ptr() as *mut c_void,
+        ),
     ];
     all.extend(slots::slots());
     all.push(slot(0, ptr::null_mut()));
@@ -307,13 +321,21 @@ fn make_type(py: Python<'_>) -> PyResult<*mut ffi::PyTypeObject> {
     };
     // SAFETY: the spec and what it points to are valid; the interpreter copies the slots.
     let t = unsafe { ffi::PyType_FromSpec(&mut spec) };
-    if t.is_null() { Err(PyErr::fetch(py)) } else { Ok(t as *mut ffi::PyTypeObject) }
+    if t.is_null() {
+        Err(PyErr::fetch(py))
+    } else {
+        Ok(t as *mut ffi::PyTypeObject)
+    }
 }
 
 /// `Tensor._make_subclass(cls, data, require_grad=False)`.
 #[pyfunction]
 #[pyo3(signature = (class, data, require_grad=false))]
-fn _make_subclass(class: &Bound<'_, pyo3::types::PyType>, data: Arg, require_grad: bool) -> PyResult<Py<PyAny>> {
+fn _make_subclass(
+    class: &Bound<'_, pyo3::types::PyType>,
+    data: Arg,
+    require_grad: bool,
+) -> PyResult<Py<PyAny>> {
     let py = class.py();
     let t = data.0.detach().data_alias();
     if require_grad {
@@ -323,25 +345,41 @@ fn _make_subclass(class: &Bound<'_, pyo3::types::PyType>, data: Arg, require_gra
     unsafe {
         let c = class.as_ptr() as *mut ffi::PyTypeObject;
         if c != tensor_type() && ffi::PyType_IsSubtype(c, tensor_type()) == 0 {
-            return Err(PyTypeError::new_err("_make_subclass: cls must be a subclass of Tensor"));
+            return Err(PyTypeError::new_err(
+                "_make_subclass: cls must be a subclass of Tensor",
+            ));
         }
         let o = new_object(c, t);
-        if o.is_null() { Err(PyErr::fetch(py)) } else { Ok(Bound::from_owned_ptr(py, o).unbind()) }
+        if o.is_null() {
+            Err(PyErr::fetch(py))
+        } else {
+            Ok(Bound::from_owned_ptr(py, o).unbind())
+        }
     }
 }
 
 /// The data and history of a tensor as an instance of another class.
 #[pyfunction]
-fn _as_subclass(py: Python<'_>, tensor: Arg, class: &Bound<'_, pyo3::types::PyType>) -> PyResult<Py<PyAny>> {
+fn _as_subclass(
+    py: Python<'_>,
+    tensor: Arg,
+    class: &Bound<'_, pyo3::types::PyType>,
+) -> PyResult<Py<PyAny>> {
     let t = tensor.0.alias().map_err(|e| to_py(py, e))?;
     // SAFETY: the GIL is held; the class is checked to derive from the tensor type.
     unsafe {
         let c = class.as_ptr() as *mut ffi::PyTypeObject;
         if c != tensor_type() && ffi::PyType_IsSubtype(c, tensor_type()) == 0 {
-            return Err(PyTypeError::new_err("cls must be a type (must be a subclass of Tensor)"));
+            return Err(PyTypeError::new_err(
+                "cls must be a type (must be a subclass of Tensor)",
+            ));
         }
         let o = new_object(c, t);
-        if o.is_null() { Err(PyErr::fetch(py)) } else { Ok(Bound::from_owned_ptr(py, o).unbind()) }
+        if o.is_null() {
+            Err(PyErr::fetch(py))
+        } else {
+            Ok(Bound::from_owned_ptr(py, o).unbind())
+        }
     }
 }
 
@@ -350,7 +388,9 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let t = make_type(py)?;
     TYPE.store(t, Ordering::Relaxed);
     // SAFETY: a new reference, owned by this module from here on.
-    m.add("Tensor", unsafe { Bound::from_borrowed_ptr(py, t as Object) })?;
+    m.add("Tensor", unsafe {
+        Bound::from_borrowed_ptr(py, t as Object)
+    })?;
     m.add_function(wrap_pyfunction!(_make_subclass, m)?)?;
     m.add_function(wrap_pyfunction!(_as_subclass, m)?)?;
     Ok(())

@@ -25,7 +25,8 @@ fn element_type(columns: &[&[Arg]]) -> Option<DType> {
             return None;
         }
         let bytes = p.0.numel() * dtype.size();
-        let mut starts: smallvec::SmallVec<[usize; 6]> = smallvec::smallvec![p.0.data_ptr() as usize];
+        let mut starts: smallvec::SmallVec<[usize; 6]> =
+            smallvec::smallvec![p.0.data_ptr() as usize];
         for column in others {
             let t = &column.get(i)?.0;
             if !fits(t) || t.sizes() != p.0.sizes() {
@@ -58,18 +59,29 @@ unsafe fn elements<'a, T>(t: &'a Tensor) -> &'a mut [T] {
 #[cfg(feature = "gpu")]
 fn on_device(columns: &[&[Arg]]) -> bool {
     let fits = |t: &Tensor, p: &Tensor| {
-        !t.device().is_cpu() && t.dtype() == DType::F32 && t.is_contiguous() && t.sizes() == p.sizes()
+        !t.device().is_cpu()
+            && t.dtype() == DType::F32
+            && t.is_contiguous()
+            && t.sizes() == p.sizes()
     };
-    let Some((params, others)) = columns.split_first() else { return false };
-    !params.is_empty() && params.iter().enumerate().all(|(i, p)| {
-        fits(&p.0, &p.0) && others.iter().all(|column| column.get(i).is_some_and(|t| fits(&t.0, &p.0)))
-    })
+    let Some((params, others)) = columns.split_first() else {
+        return false;
+    };
+    !params.is_empty()
+        && params.iter().enumerate().all(|(i, p)| {
+            fits(&p.0, &p.0)
+                && others
+                    .iter()
+                    .all(|column| column.get(i).is_some_and(|t| fits(&t.0, &p.0)))
+        })
 }
 
 fn counts_fit(counts: &[Arg], params: usize) -> bool {
     counts.len() == params
         && counts.iter().all(|c| {
-            c.0.numel() == 1 && c.0.device() == Device::Cpu && matches!(c.0.dtype(), DType::F32 | DType::F64)
+            c.0.numel() == 1
+                && c.0.device() == Device::Cpu
+                && matches!(c.0.dtype(), DType::F32 | DType::F64)
         })
 }
 
@@ -128,7 +140,14 @@ fn _fused_sgd(
 ) -> PyResult<bool> {
     #[cfg(not(feature = "gpu"))]
     let _ = py;
-    let options = sgd::Options { lr, momentum, dampening, weight_decay, nesterov, maximize };
+    let options = sgd::Options {
+        lr,
+        momentum,
+        dampening,
+        weight_decay,
+        nesterov,
+        maximize,
+    };
     let mut columns: Vec<&[Arg]> = vec![&params, &grads];
     if !buffers.is_empty() {
         columns.push(&buffers);
@@ -137,7 +156,8 @@ fn _fused_sgd(
     if on_device(&columns) {
         for (i, (p, g)) in params.iter().zip(&grads).enumerate() {
             let buffer = buffers.get(i).map(|b| &b.0);
-            crate::gpu::sgd(&options, &p.0, &g.0, buffer, first.contains(&i)).map_err(|e| to_py(py, e))?;
+            crate::gpu::sgd(&options, &p.0, &g.0, buffer, first.contains(&i))
+                .map_err(|e| to_py(py, e))?;
         }
         bump_all(&[&params, &buffers]);
         return Ok(true);
@@ -147,11 +167,19 @@ fn _fused_sgd(
             // SAFETY: `element_type` has checked the types and that the slices do not overlap.
             unsafe {
                 let buffer = b.get(i).map(|b| elements::<T>(&b.0));
-                o.step(elements::<T>(&p.0), elements::<T>(&g.0), buffer, first.contains(&i));
+                o.step(
+                    elements::<T>(&p.0),
+                    elements::<T>(&g.0),
+                    buffer,
+                    first.contains(&i),
+                );
             }
         }
     }
-    by_type!(element_type(&columns), run(&options, &params, &grads, &buffers, &first));
+    by_type!(
+        element_type(&columns),
+        run(&options, &params, &grads, &buffers, &first)
+    );
     bump_all(&[&params, &buffers]);
     Ok(true)
 }
@@ -176,7 +204,15 @@ fn _fused_adam(
 ) -> PyResult<bool> {
     #[cfg(not(feature = "gpu"))]
     let _ = py;
-    let options = adam::Options { lr, beta1, beta2, eps, weight_decay, decoupled, maximize };
+    let options = adam::Options {
+        lr,
+        beta1,
+        beta2,
+        eps,
+        weight_decay,
+        decoupled,
+        maximize,
+    };
     let mut columns: Vec<&[Arg]> = vec![&params, &grads, &exp_avgs, &exp_avg_sqs];
     if !largest.is_empty() {
         columns.push(&largest);
@@ -187,7 +223,8 @@ fn _fused_adam(
     #[cfg(feature = "gpu")]
     if on_device(&columns) {
         for (i, count) in counts.iter().enumerate() {
-            let tensors: smallvec::SmallVec<[&Tensor; 5]> = columns.iter().map(|c| &c[i].0).collect();
+            let tensors: smallvec::SmallVec<[&Tensor; 5]> =
+                columns.iter().map(|c| &c[i].0).collect();
             crate::gpu::adam(&options, &tensors, count_up(&count.0)).map_err(|e| to_py(py, e))?;
         }
         bump_all(&[&params, &exp_avgs, &exp_avg_sqs, &largest]);
@@ -225,7 +262,14 @@ fn _fused_rmsprop(
     momentum: f64,
     maximize: bool,
 ) -> PyResult<bool> {
-    let options = rmsprop::Options { lr, alpha, eps, weight_decay, momentum, maximize };
+    let options = rmsprop::Options {
+        lr,
+        alpha,
+        eps,
+        weight_decay,
+        momentum,
+        maximize,
+    };
     let mut columns: Vec<&[Arg]> = vec![&params, &grads, &square_avgs];
     for optional in [&grad_avgs, &buffers] {
         if !optional.is_empty() {
@@ -235,7 +279,13 @@ fn _fused_rmsprop(
     if !counts_fit(&counts, params.len()) {
         return Ok(false);
     }
-    fn run<T: Float>(o: &rmsprop::Options, columns: &[&[Arg]], means: &[Arg], rolls: &[Arg], counts: &[Arg]) {
+    fn run<T: Float>(
+        o: &rmsprop::Options,
+        columns: &[&[Arg]],
+        means: &[Arg],
+        rolls: &[Arg],
+        counts: &[Arg],
+    ) {
         for (i, count) in counts.iter().enumerate() {
             count_up(&count.0);
             // SAFETY: `element_type` has checked the types and that the slices do not overlap.
@@ -247,7 +297,10 @@ fn _fused_rmsprop(
             }
         }
     }
-    by_type!(element_type(&columns), run(&options, &columns, &grad_avgs, &buffers, &counts));
+    by_type!(
+        element_type(&columns),
+        run(&options, &columns, &grad_avgs, &buffers, &counts)
+    );
     bump_all(&[&params, &square_avgs, &grad_avgs, &buffers]);
     Ok(true)
 }
@@ -265,7 +318,13 @@ fn _fused_adagrad(
     weight_decay: f64,
     maximize: bool,
 ) -> PyResult<bool> {
-    let options = adagrad::Options { lr, lr_decay, eps, weight_decay, maximize };
+    let options = adagrad::Options {
+        lr,
+        lr_decay,
+        eps,
+        weight_decay,
+        maximize,
+    };
     let columns: [&[Arg]; 3] = [&params, &grads, &totals];
     if !counts_fit(&counts, params.len()) {
         return Ok(false);

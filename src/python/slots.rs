@@ -20,19 +20,37 @@ use std::sync::OnceLock;
 
 /// The rows behind the operators.
 const OPERATORS: [&str; 14] = [
-    "add", "sub", "mul", "true_divide", "floor_divide", "remainder", "pow", "matmul", "bitwise_and", "bitwise_or",
-    "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "neg",
+    "add",
+    "sub",
+    "mul",
+    "true_divide",
+    "floor_divide",
+    "remainder",
+    "pow",
+    "matmul",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "bitwise_left_shift",
+    "bitwise_right_shift",
+    "neg",
 ];
 const COMPARISONS: [&str; 6] = ["lt", "le", "eq", "ne", "gt", "ge"];
 
 fn operator(i: usize) -> Option<&'static OpDef> {
     static ROWS: OnceLock<Vec<Option<&'static OpDef>>> = OnceLock::new();
-    ROWS.get_or_init(|| OPERATORS.iter().map(|n| bind::find(n)).collect()).get(i).copied().flatten()
+    ROWS.get_or_init(|| OPERATORS.iter().map(|n| bind::find(n)).collect())
+        .get(i)
+        .copied()
+        .flatten()
 }
 
 fn comparison(i: usize) -> Option<&'static OpDef> {
     static ROWS: OnceLock<Vec<Option<&'static OpDef>>> = OnceLock::new();
-    ROWS.get_or_init(|| COMPARISONS.iter().map(|n| bind::find(n)).collect()).get(i).copied().flatten()
+    ROWS.get_or_init(|| COMPARISONS.iter().map(|n| bind::find(n)).collect())
+        .get(i)
+        .copied()
+        .flatten()
 }
 
 fn not_implemented() -> Object {
@@ -67,7 +85,9 @@ unsafe fn operand<'a>(py: Python<'_>, o: Object) -> PyResult<Option<Operand<'a>>
         }
         let b: &Bound<'_, PyAny> = Bound::ref_from_ptr(py, &o);
         match convert::number(b)? {
-            Some(s) => Ok(Some(Operand::Number(Tensor::wrapped(s).map_err(|e| to_py(py, e))?))),
+            Some(s) => Ok(Some(Operand::Number(
+                Tensor::wrapped(s).map_err(|e| to_py(py, e))?,
+            ))),
             None => Ok(None),
         }
     }
@@ -90,10 +110,18 @@ unsafe fn binary(i: usize, a: Object, b: Object, in_place: bool) -> Object {
             if foreign(py, a) || foreign(py, b) {
                 return super::autograd::operator_override(py, OPERATORS[i], a, b, in_place);
             }
-            let (Some(x), Some(y)) = (operand(py, a)?, operand(py, b)?) else { return Ok(not_implemented()) };
-            let Some(op) = operator(i) else { return Ok(not_implemented()) };
+            let (Some(x), Some(y)) = (operand(py, a)?, operand(py, b)?) else {
+                return Ok(not_implemented());
+            };
+            let Some(op) = operator(i) else {
+                return Ok(not_implemented());
+            };
             let ins = [x.get(), y.get()];
-            let r = if in_place { bind::call_row_in_place(op, &ins) } else { bind::call_row(op, &ins) };
+            let r = if in_place {
+                bind::call_row_in_place(op, &ins)
+            } else {
+                bind::call_row(op, &ins)
+            };
             Ok(wrap_raw(r.map_err(|e| to_py(py, e))?))
         })
     }
@@ -109,11 +137,23 @@ unsafe extern "C" fn op_in_place<const I: usize>(a: Object, b: Object) -> Object
 }
 unsafe extern "C" fn power(a: Object, b: Object, modulus: Object) -> Object {
     // SAFETY: as `binary`; a third argument is not supported.
-    unsafe { if modulus == ffi::Py_None() { binary(6, a, b, false) } else { not_implemented() } }
+    unsafe {
+        if modulus == ffi::Py_None() {
+            binary(6, a, b, false)
+        } else {
+            not_implemented()
+        }
+    }
 }
 unsafe extern "C" fn power_in_place(a: Object, b: Object, modulus: Object) -> Object {
     // SAFETY: as `power`.
-    unsafe { if modulus == ffi::Py_None() { binary(6, a, b, true) } else { not_implemented() } }
+    unsafe {
+        if modulus == ffi::Py_None() {
+            binary(6, a, b, true)
+        } else {
+            not_implemented()
+        }
+    }
 }
 
 /// Runs a function of the tensor in a slot.
@@ -123,7 +163,9 @@ unsafe fn unary(o: Object, f: impl FnOnce(Python<'_>, &Tensor) -> PyResult<Objec
         let py = token();
         guard(py, ptr::null_mut(), || match peek(o) {
             Some(t) => f(py, t),
-            None => Err(PyRuntimeError::new_err("the tensor was not initialised; call super().__new__")),
+            None => Err(PyRuntimeError::new_err(
+                "the tensor was not initialised; call super().__new__",
+            )),
         })
     }
 }
@@ -132,7 +174,9 @@ unsafe fn row(o: Object, name: &'static str) -> Object {
     // SAFETY: as `unary`.
     unsafe {
         unary(o, |py, t| match bind::find(name) {
-            Some(op) => bind::call_row(op, &[t]).map(wrap_raw).map_err(|e| to_py(py, e)),
+            Some(op) => bind::call_row(op, &[t])
+                .map(wrap_raw)
+                .map_err(|e| to_py(py, e)),
             None => Err(PyAttributeError::new_err(name)),
         })
     }
@@ -152,7 +196,17 @@ unsafe extern "C" fn absolute(o: Object) -> Object {
 }
 unsafe extern "C" fn invert(o: Object) -> Object {
     // SAFETY: as `unary`.
-    unsafe { row(o, "bitwise_not") }
+    unsafe {
+        if peek(o).is_some_and(|t| !t.dtype().is_integral()) {
+            let py = token();
+            return guard(py, ptr::null_mut(), || {
+                Err(PyTypeError::new_err(
+                    "~ (operator.invert) is only implemented on integer and Boolean-type tensors",
+                ))
+            });
+        }
+        row(o, "bitwise_not")
+    }
 }
 
 unsafe extern "C" fn richcompare(a: Object, b: Object, how: c_int) -> Object {
@@ -164,9 +218,15 @@ unsafe extern "C" fn richcompare(a: Object, b: Object, how: c_int) -> Object {
             if foreign(py, a) || foreign(py, b) {
                 return super::autograd::operator_override(py, name, a, b, false);
             }
-            let (Some(x), Some(y)) = (operand(py, a)?, operand(py, b)?) else { return Ok(not_implemented()) };
-            let Some(op) = comparison(how as usize) else { return Ok(not_implemented()) };
-            Ok(wrap_raw(bind::call_row(op, &[x.get(), y.get()]).map_err(|e| to_py(py, e))?))
+            let (Some(x), Some(y)) = (operand(py, a)?, operand(py, b)?) else {
+                return Ok(not_implemented());
+            };
+            let Some(op) = comparison(how as usize) else {
+                return Ok(not_implemented());
+            };
+            Ok(wrap_raw(
+                bind::call_row(op, &[x.get(), y.get()]).map_err(|e| to_py(py, e))?,
+            ))
         })
     }
 }
@@ -207,7 +267,9 @@ unsafe extern "C" fn truth(o: Object) -> c_int {
 
 fn single(py: Python<'_>, t: &Tensor) -> PyResult<crate::scalar::Scalar> {
     if t.numel() != 1 {
-        return Err(PyValueError::new_err("only one element tensors can be converted to Python scalars"));
+        return Err(PyValueError::new_err(
+            "only one element tensors can be converted to Python scalars",
+        ));
     }
     t.item().map_err(|e| to_py(py, e))
 }
@@ -219,7 +281,9 @@ unsafe extern "C" fn float(o: Object) -> Object {
             let s = single(py, t)?;
             if let crate::scalar::Scalar::Complex(_, im) = s {
                 if im != 0.0 {
-                    return Err(PyRuntimeError::new_err("value cannot be converted to type double without overflow"));
+                    return Err(PyRuntimeError::new_err(
+                        "value cannot be converted to type double without overflow",
+                    ));
                 }
             }
             Ok(ffi::PyFloat_FromDouble(s.to_f64()))
@@ -240,6 +304,11 @@ unsafe extern "C" fn int(o: Object) -> Object {
                     }
                     o
                 }
+                crate::scalar::Scalar::Complex(_, im) if im != 0.0 => {
+                    return Err(PyRuntimeError::new_err(
+                        "value cannot be converted to type int64_t without overflow",
+                    ));
+                }
                 crate::scalar::Scalar::UInt(u) => ffi::PyLong_FromUnsignedLongLong(u),
                 s => ffi::PyLong_FromLongLong(s.to_i64()),
             })
@@ -252,9 +321,13 @@ unsafe extern "C" fn as_index(o: Object) -> Object {
     unsafe {
         unary(o, |py, t| {
             if !t.dtype().is_integral() || t.numel() != 1 {
-                return Err(PyTypeError::new_err("only integer tensors of a single element can be converted to an index"));
+                return Err(PyTypeError::new_err(
+                    "only integer tensors of a single element can be converted to an index",
+                ));
             }
-            Ok(ffi::PyLong_FromLongLong(t.item().map_err(|e| to_py(py, e))?.to_i64()))
+            Ok(ffi::PyLong_FromLongLong(
+                t.item().map_err(|e| to_py(py, e))?.to_i64(),
+            ))
         })
     }
 }
@@ -276,9 +349,16 @@ unsafe extern "C" fn assign(o: Object, key: Object, value: Object) -> c_int {
         guard(py, -1, || {
             let Some(t) = peek(o) else { return Ok(-1) };
             if value.is_null() {
-                return Err(PyTypeError::new_err("Tensor does not support deleting items"));
+                return Err(PyTypeError::new_err(
+                    "Tensor does not support deleting items",
+                ));
             }
-            index::set(py, t, &Bound::from_borrowed_ptr(py, key), &Bound::from_borrowed_ptr(py, value))?;
+            index::set(
+                py,
+                t,
+                &Bound::from_borrowed_ptr(py, key),
+                &Bound::from_borrowed_ptr(py, value),
+            )?;
             Ok(0)
         })
     }
@@ -292,7 +372,10 @@ unsafe extern "C" fn iterate(o: Object) -> Object {
                 return Err(PyTypeError::new_err("iteration over a 0-d tensor"));
             }
             let items = crate::ops::join::unbind(t, 0).map_err(|e| to_py(py, e))?;
-            let list = items.into_iter().map(|t| wrap(py, t)).collect::<PyResult<Vec<_>>>()?;
+            let list = items
+                .into_iter()
+                .map(|t| wrap(py, t))
+                .collect::<PyResult<Vec<_>>>()?;
             Ok(PyTuple::new(py, list)?.try_iter()?.into_ptr())
         })
     }
@@ -306,7 +389,11 @@ unsafe fn python_method(o: Object, name: &CStr) -> Object {
         guard(py, ptr::null_mut(), || {
             let this: Bound<'_, PyAny> = Bound::from_borrowed_ptr(py, o);
             let name = name.to_str().unwrap_or("");
-            Ok(py.import("rtorch._tensor")?.getattr(name)?.call1((this,))?.into_ptr())
+            Ok(py
+                .import("rtorch._tensor")?
+                .getattr(name)?
+                .call1((this,))?
+                .into_ptr())
         })
     }
 }
@@ -323,7 +410,10 @@ unsafe extern "C" fn contains(o: Object, item: Object) -> c_int {
         guard(py, -1, || {
             let this: Bound<'_, PyAny> = Bound::from_borrowed_ptr(py, o);
             let item: Bound<'_, PyAny> = Bound::from_borrowed_ptr(py, item);
-            let r = py.import("rtorch._tensor")?.getattr("_contains")?.call1((this, item))?;
+            let r = py
+                .import("rtorch._tensor")?
+                .getattr("_contains")?
+                .call1((this, item))?;
             Ok(r.is_truthy()? as c_int)
         })
     }
@@ -348,9 +438,18 @@ pub fn slots() -> Vec<ffi::PyType_Slot> {
         s(ffi::Py_nb_inplace_add, op_in_place::<0> as *mut c_void),
         s(ffi::Py_nb_inplace_subtract, op_in_place::<1> as *mut c_void),
         s(ffi::Py_nb_inplace_multiply, op_in_place::<2> as *mut c_void),
-        s(ffi::Py_nb_inplace_true_divide, op_in_place::<3> as *mut c_void),
-        s(ffi::Py_nb_inplace_floor_divide, op_in_place::<4> as *mut c_void),
-        s(ffi::Py_nb_inplace_remainder, op_in_place::<5> as *mut c_void),
+        s(
+            ffi::Py_nb_inplace_true_divide,
+            op_in_place::<3> as *mut c_void,
+        ),
+        s(
+            ffi::Py_nb_inplace_floor_divide,
+            op_in_place::<4> as *mut c_void,
+        ),
+        s(
+            ffi::Py_nb_inplace_remainder,
+            op_in_place::<5> as *mut c_void,
+        ),
         s(ffi::Py_nb_inplace_power, power_in_place as *mut c_void),
         s(ffi::Py_nb_inplace_and, op_in_place::<8> as *mut c_void),
         s(ffi::Py_nb_inplace_or, op_in_place::<9> as *mut c_void),
@@ -374,8 +473,14 @@ pub fn slots() -> Vec<ffi::PyType_Slot> {
         s(ffi::Py_mp_subscript, subscript as *mut c_void),
         s(ffi::Py_mp_ass_subscript, assign as *mut c_void),
         s(ffi::Py_sq_contains, contains as *mut c_void),
-        s(ffi::Py_bf_getbuffer, super::memory::get_buffer as *mut c_void),
-        s(ffi::Py_bf_releasebuffer, super::memory::release_buffer as *mut c_void),
+        s(
+            ffi::Py_bf_getbuffer,
+            super::memory::get_buffer as *mut c_void,
+        ),
+        s(
+            ffi::Py_bf_releasebuffer,
+            super::memory::release_buffer as *mut c_void,
+        ),
     ]
 }
 
@@ -416,13 +521,19 @@ fn matrix_transposed(t: &Tensor, name: &str) -> Result<Tensor> {
 }
 
 fn set_data(py: Python<'_>, o: Object, v: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-    let Some(v) = v else { return Err(PyRuntimeError::new_err("Deleting tensor data is not allowed. Delete tensor instead!")) };
+    let Some(v) = v else {
+        return Err(PyRuntimeError::new_err(
+            "Deleting tensor data is not allowed. Delete tensor instead!",
+        ));
+    };
     let with = tensor_of(v)?;
     // SAFETY: the interpreter calls setters on instances of the type.
     unsafe {
         if let Some(t) = peek(o) {
             if t.requires_grad() && !with.dtype().is_differentiable() {
-                return Err(PyRuntimeError::new_err("data set to a tensor that requires gradients must be floating point or complex dtype"));
+                return Err(PyRuntimeError::new_err(
+                    "data set to a tensor that requires gradients must be floating point or complex dtype",
+                ));
             }
             let _ = py;
             let new = t.replaced(&with);
@@ -434,7 +545,9 @@ fn set_data(py: Python<'_>, o: Object, v: Option<&Bound<'_, PyAny>>) -> PyResult
 
 fn set_grad(py: Python<'_>, o: Object, v: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     // SAFETY: the interpreter calls setters on instances of the type.
-    let Some(t) = (unsafe { peek(o) }) else { return Ok(()) };
+    let Some(t) = (unsafe { peek(o) }) else {
+        return Ok(());
+    };
     let Some(v) = v.filter(|v| !v.is_none()) else {
         t.set_grad(None);
         return Ok(());
@@ -461,7 +574,11 @@ fn set_grad(py: Python<'_>, o: Object, v: Option<&Bound<'_, PyAny>>) -> PyResult
             t.dtype().name()
         ))
     } else if g.device() != t.device() {
-        Some(format!("assigned grad has data located on a different device: {} and {}", g.device(), t.device()))
+        Some(format!(
+            "assigned grad has data located on a different device: {} and {}",
+            g.device(),
+            t.device()
+        ))
     } else {
         None
     };
@@ -476,21 +593,33 @@ fn set_grad(py: Python<'_>, o: Object, v: Option<&Bound<'_, PyAny>>) -> PyResult
 
 fn set_requires_grad(py: Python<'_>, o: Object, v: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     // SAFETY: the interpreter calls setters on instances of the type.
-    let Some(t) = (unsafe { peek(o) }) else { return Ok(()) };
+    let Some(t) = (unsafe { peek(o) }) else {
+        return Ok(());
+    };
     let Some(Ok(on)) = v.map(|v| v.extract::<bool>()) else {
         return Err(PyRuntimeError::new_err("requires_grad must be a bool"));
     };
     t.set_requires_grad(on).map_err(|e| to_py(py, e))
 }
 
-fn set_part(py: Python<'_>, o: Object, v: Option<&Bound<'_, PyAny>>, part: fn(&Tensor) -> Result<Tensor>) -> PyResult<()> {
+fn set_part(
+    py: Python<'_>,
+    o: Object,
+    v: Option<&Bound<'_, PyAny>>,
+    part: fn(&Tensor) -> Result<Tensor>,
+) -> PyResult<()> {
     // SAFETY: the interpreter calls setters on instances of the type.
-    let (Some(t), Some(v)) = (unsafe { peek(o) }, v) else { return Ok(()) };
+    let (Some(t), Some(v)) = (unsafe { peek(o) }, v) else {
+        return Ok(());
+    };
     let value = match convert::number(v)? {
         Some(s) => Tensor::wrapped(s),
         None => Ok(tensor_of(v)?),
     };
-    part(t).and_then(|p| p.copy_(&value?)).map(|_| ()).map_err(|e| to_py(py, e))
+    part(t)
+        .and_then(|p| p.copy_(&value?))
+        .map(|_| ())
+        .map_err(|e| to_py(py, e))
 }
 
 fn conj_transposed(t: &Tensor) -> Result<Tensor> {
@@ -499,45 +628,231 @@ fn conj_transposed(t: &Tensor) -> Result<Tensor> {
         Runtime,
         "tensor.H is only supported on matrices (2-D tensors). Got {}-D tensor.{}",
         t.ndim(),
-        if t.ndim() > 2 { " For batches of matrices, consider using tensor.mH" } else { "" }
+        if t.ndim() > 2 {
+            " For batches of matrices, consider using tensor.mH"
+        } else {
+            ""
+        }
     );
-    if t.ndim() == 0 { t.conj() } else { t.transpose(0, 1)?.conj() }
+    if t.ndim() == 0 {
+        t.conj()
+    } else {
+        t.transpose(0, 1)?.conj()
+    }
 }
 
 static PROPERTIES: &[Property] = &[
-    Property { name: c"shape", get: |py, t| convert::size(py, t.sizes().iter().map(|&n| n as i64)).map(Bound::unbind), set: None, doc: c"The sizes, as a torch.Size." },
-    Property { name: c"dtype", get: |py, t| dtype_object(py, t.dtype()).map(Py::into_any), set: None, doc: c"The element type." },
-    Property { name: c"device", get: |py, t| Ok(Py::new(py, PyDevice::of(t.device()))?.into_any()), set: None, doc: c"Where the tensor lives." },
-    Property { name: c"layout", get: |py, _| py.import("rtorch._C")?.getattr("strided").map(Bound::unbind), set: None, doc: c"Always torch.strided." },
-    Property { name: c"ndim", get: |py, t| to_any(py, t.ndim()), set: None, doc: c"The number of dimensions." },
-    Property { name: c"itemsize", get: |py, t| to_any(py, t.dtype().size()), set: None, doc: c"Bytes per element." },
-    Property { name: c"nbytes", get: |py, t| to_any(py, t.numel() * t.dtype().size()), set: None, doc: c"Bytes of all elements." },
-    Property { name: c"requires_grad", get: |py, t| to_any(py, t.requires_grad()), set: Some(set_requires_grad), doc: c"Whether gradients flow to this tensor." },
-    Property { name: c"is_leaf", get: |py, t| to_any(py, t.is_leaf()), set: None, doc: c"Whether the tensor was made by the user rather than by a recorded op." },
-    Property { name: c"retains_grad", get: |py, t| to_any(py, t.retains_grad()), set: None, doc: c"Whether a tensor that is not a leaf keeps its gradient." },
-    Property { name: c"grad", get: |py, t| match t.grad() { Some(g) => wrap(py, g), None => Ok(py.None()) }, set: Some(set_grad), doc: c"The accumulated gradient, or None." },
-    Property { name: c"_grad", get: |py, t| match t.grad() { Some(g) => wrap(py, g), None => Ok(py.None()) }, set: Some(set_grad), doc: c"The accumulated gradient, or None." },
-    Property { name: c"grad_fn", get: super::autograd::grad_fn, set: None, doc: c"The node that made this tensor, or None." },
-    Property { name: c"data", get: |py, t| wrap(py, t.data_alias()), set: Some(set_data), doc: c"The values without history; assigning replaces them." },
-    Property { name: c"_version", get: |py, t| to_any(py, t.version()), set: None, doc: c"Counts writes." },
-    Property { name: c"_base", get: |py, t| match t.view_of() { Some(v) => wrap(py, v.base.clone()), None => Ok(py.None()) }, set: None, doc: c"The tensor this one is a view of, or None." },
-    Property { name: c"T", get: |py, t| tensor_value(py, reversed(t)), set: None, doc: c"A view with the axes reversed." },
-    Property { name: c"mT", get: |py, t| tensor_value(py, matrix_transposed(t, "mT")), set: None, doc: c"A view with the last two axes swapped." },
-    Property { name: c"H", get: |py, t| tensor_value(py, conj_transposed(t)), set: None, doc: c"The conjugate transpose of a matrix." },
-    Property { name: c"mH", get: |py, t| tensor_value(py, matrix_transposed(t, "mH").and_then(|t| t.conj())), set: None, doc: c"The conjugate transpose of the last two axes." },
-    Property { name: c"real", get: |py, t| tensor_value(py, t.real()), set: Some(|py, o, v| set_part(py, o, v, Tensor::real)), doc: c"The real part." },
-    Property { name: c"imag", get: |py, t| tensor_value(py, t.imag()), set: Some(|py, o, v| set_part(py, o, v, Tensor::imag)), doc: c"The imaginary part." },
-    Property { name: c"is_cpu", get: |py, t| to_any(py, t.device().is_cpu()), set: None, doc: c"Whether the tensor lives on the CPU." },
-    Property { name: c"is_cuda", get: |py, _| to_any(py, false), set: None, doc: c"Always False." },
-    Property { name: c"is_gpu", get: |py, t| to_any(py, !t.device().is_cpu()), set: None, doc: c"Whether the tensor lives on a GPU." },
-    Property { name: c"is_mps", get: |py, _| to_any(py, false), set: None, doc: c"Always False." },
-    Property { name: c"is_meta", get: |py, _| to_any(py, false), set: None, doc: c"Always False." },
-    Property { name: c"is_sparse", get: |py, _| to_any(py, false), set: None, doc: c"Always False." },
-    Property { name: c"is_quantized", get: |py, _| to_any(py, false), set: None, doc: c"Always False." },
-    Property { name: c"is_nested", get: |py, _| to_any(py, false), set: None, doc: c"Always False." },
-    Property { name: c"is_mkldnn", get: |py, _| to_any(py, false), set: None, doc: c"Always False." },
-    Property { name: c"output_nr", get: |py, t| to_any(py, t.grad_fn().map_or(0, |g| g.1)), set: None, doc: c"Which output of its node the tensor is." },
-    Property { name: c"names", get: |py, t| to_any(py, PyTuple::new(py, (0..t.ndim()).map(|_| py.None()))?), set: None, doc: c"Names of dimensions: None for each." },
+    Property {
+        name: c"shape",
+        get: |py, t| convert::size(py, t.sizes().iter().map(|&n| n as i64)).map(Bound::unbind),
+        set: None,
+        doc: c"The sizes, as a torch.Size.",
+    },
+    Property {
+        name: c"dtype",
+        get: |py, t| dtype_object(py, t.dtype()).map(Py::into_any),
+        set: None,
+        doc: c"The element type.",
+    },
+    Property {
+        name: c"device",
+        get: |py, t| Ok(Py::new(py, PyDevice::of(t.device()))?.into_any()),
+        set: None,
+        doc: c"Where the tensor lives.",
+    },
+    Property {
+        name: c"layout",
+        get: |py, _| {
+            py.import("rtorch._C")?
+                .getattr("strided")
+                .map(Bound::unbind)
+        },
+        set: None,
+        doc: c"Always torch.strided.",
+    },
+    Property {
+        name: c"ndim",
+        get: |py, t| to_any(py, t.ndim()),
+        set: None,
+        doc: c"The number of dimensions.",
+    },
+    Property {
+        name: c"itemsize",
+        get: |py, t| to_any(py, t.dtype().size()),
+        set: None,
+        doc: c"Bytes per element.",
+    },
+    Property {
+        name: c"nbytes",
+        get: |py, t| to_any(py, t.numel() * t.dtype().size()),
+        set: None,
+        doc: c"Bytes of all elements.",
+    },
+    Property {
+        name: c"requires_grad",
+        get: |py, t| to_any(py, t.requires_grad()),
+        set: Some(set_requires_grad),
+        doc: c"Whether gradients flow to this tensor.",
+    },
+    Property {
+        name: c"is_leaf",
+        get: |py, t| to_any(py, t.is_leaf()),
+        set: None,
+        doc: c"Whether the tensor was made by the user rather than by a recorded op.",
+    },
+    Property {
+        name: c"retains_grad",
+        get: |py, t| to_any(py, t.retains_grad()),
+        set: None,
+        doc: c"Whether a tensor that is not a leaf keeps its gradient.",
+    },
+    Property {
+        name: c"grad",
+        get: |py, t| match t.grad() {
+            Some(g) => wrap(py, g),
+            None => Ok(py.None()),
+        },
+        set: Some(set_grad),
+        doc: c"The accumulated gradient, or None.",
+    },
+    Property {
+        name: c"_grad",
+        get: |py, t| match t.grad() {
+            Some(g) => wrap(py, g),
+            None => Ok(py.None()),
+        },
+        set: Some(set_grad),
+        doc: c"The accumulated gradient, or None.",
+    },
+    Property {
+        name: c"grad_fn",
+        get: super::autograd::grad_fn,
+        set: None,
+        doc: c"The node that made this tensor, or None.",
+    },
+    Property {
+        name: c"data",
+        get: |py, t| wrap(py, t.data_alias()),
+        set: Some(set_data),
+        doc: c"The values without history; assigning replaces them.",
+    },
+    Property {
+        name: c"_version",
+        get: |py, t| to_any(py, t.version()),
+        set: None,
+        doc: c"Counts writes.",
+    },
+    Property {
+        name: c"_base",
+        get: |py, t| match t.view_of() {
+            Some(v) => wrap(py, v.base.clone()),
+            None => Ok(py.None()),
+        },
+        set: None,
+        doc: c"The tensor this one is a view of, or None.",
+    },
+    Property {
+        name: c"T",
+        get: |py, t| tensor_value(py, reversed(t)),
+        set: None,
+        doc: c"A view with the axes reversed.",
+    },
+    Property {
+        name: c"mT",
+        get: |py, t| tensor_value(py, matrix_transposed(t, "mT")),
+        set: None,
+        doc: c"A view with the last two axes swapped.",
+    },
+    Property {
+        name: c"H",
+        get: |py, t| tensor_value(py, conj_transposed(t)),
+        set: None,
+        doc: c"The conjugate transpose of a matrix.",
+    },
+    Property {
+        name: c"mH",
+        get: |py, t| tensor_value(py, matrix_transposed(t, "mH").and_then(|t| t.conj())),
+        set: None,
+        doc: c"The conjugate transpose of the last two axes.",
+    },
+    Property {
+        name: c"real",
+        get: |py, t| tensor_value(py, t.real()),
+        set: Some(|py, o, v| set_part(py, o, v, Tensor::real)),
+        doc: c"The real part.",
+    },
+    Property {
+        name: c"imag",
+        get: |py, t| tensor_value(py, t.imag()),
+        set: Some(|py, o, v| set_part(py, o, v, Tensor::imag)),
+        doc: c"The imaginary part.",
+    },
+    Property {
+        name: c"is_cpu",
+        get: |py, t| to_any(py, t.device().is_cpu()),
+        set: None,
+        doc: c"Whether the tensor lives on the CPU.",
+    },
+    Property {
+        name: c"is_cuda",
+        get: |py, _| to_any(py, false),
+        set: None,
+        doc: c"Always False.",
+    },
+    Property {
+        name: c"is_gpu",
+        get: |py, t| to_any(py, !t.device().is_cpu()),
+        set: None,
+        doc: c"Whether the tensor lives on a GPU.",
+    },
+    Property {
+        name: c"is_mps",
+        get: |py, _| to_any(py, false),
+        set: None,
+        doc: c"Always False.",
+    },
+    Property {
+        name: c"is_meta",
+        get: |py, _| to_any(py, false),
+        set: None,
+        doc: c"Always False.",
+    },
+    Property {
+        name: c"is_sparse",
+        get: |py, _| to_any(py, false),
+        set: None,
+        doc: c"Always False.",
+    },
+    Property {
+        name: c"is_quantized",
+        get: |py, _| to_any(py, false),
+        set: None,
+        doc: c"Always False.",
+    },
+    Property {
+        name: c"is_nested",
+        get: |py, _| to_any(py, false),
+        set: None,
+        doc: c"Always False.",
+    },
+    Property {
+        name: c"is_mkldnn",
+        get: |py, _| to_any(py, false),
+        set: None,
+        doc: c"Always False.",
+    },
+    Property {
+        name: c"output_nr",
+        get: |py, t| to_any(py, t.grad_fn().map_or(0, |g| g.1)),
+        set: None,
+        doc: c"Which output of its node the tensor is.",
+    },
+    Property {
+        name: c"names",
+        get: |py, t| to_any(py, PyTuple::new(py, (0..t.ndim()).map(|_| py.None()))?),
+        set: None,
+        doc: c"Names of dimensions: None for each.",
+    },
 ];
 
 unsafe extern "C" fn getter(o: Object, closure: *mut c_void) -> Object {
@@ -554,7 +869,9 @@ unsafe extern "C" fn setter(o: Object, value: Object, closure: *mut c_void) -> c
         let p = &*(closure as *const Property);
         let py = token();
         guard(py, -1, || {
-            let Some(set) = p.set else { return Err(PyAttributeError::new_err("read-only attribute")) };
+            let Some(set) = p.set else {
+                return Err(PyAttributeError::new_err("read-only attribute"));
+            };
             if value.is_null() {
                 set(py, o, None)?;
             } else {
@@ -571,10 +888,11 @@ pub fn getset() -> Vec<ffi::PyGetSetDef> {
         .map(|p| ffi::PyGetSetDef {
             name: p.name.as_ptr(),
             get: Some(getter),
-            set: p.set.map(|_| setter as unsafe extern "C" fn(Object, Object, *mut c_void) -> c_int),
+            set: p
+                .set
+                .map(|_| setter as unsafe extern "C" fn(Object, Object, *mut c_void) -> c_int),
             doc: p.doc.as_ptr(),
             closure: p as *const Property as *mut c_void,
         })
         .collect()
 }
-

@@ -22,7 +22,10 @@ static DTYPES: PyOnceLock<Vec<Py<PyDType>>> = PyOnceLock::new();
 /// The one Python object of a dtype.
 pub fn dtype_object(py: Python<'_>, d: DType) -> PyResult<Py<PyDType>> {
     let all = DTYPES.get_or_try_init(py, || {
-        DType::ALL.iter().map(|&value| Py::new(py, PyDType { value })).collect::<PyResult<Vec<_>>>()
+        DType::ALL
+            .iter()
+            .map(|&value| Py::new(py, PyDType { value }))
+            .collect::<PyResult<Vec<_>>>()
     })?;
     Ok(all[d as usize].clone_ref(py))
 }
@@ -84,7 +87,10 @@ impl PyDevice {
     #[pyo3(signature = (r#type, index=None))]
     fn new(py: Python<'_>, r#type: &Bound<'_, PyAny>, index: Option<i64>) -> PyResult<PyDevice> {
         if let Ok(d) = r#type.cast::<PyDevice>() {
-            return Ok(PyDevice { value: d.get().value, index: d.get().index });
+            return Ok(PyDevice {
+                value: d.get().value,
+                index: d.get().index,
+            });
         }
         let Ok(text) = r#type.cast::<PyString>() else {
             return Err(PyTypeError::new_err(format!(
@@ -130,12 +136,18 @@ impl PyDevice {
         self.value.kind().len() as u64 * 256 + self.index.map_or(255, u64::from)
     }
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other.cast::<PyDevice>().is_ok_and(|o| o.get().value == self.value && o.get().index == self.index)
+        other
+            .cast::<PyDevice>()
+            .is_ok_and(|o| o.get().value == self.value && o.get().index == self.index)
     }
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let py = slf.py();
         let this = slf.get();
-        (slf.get_type(), (this.value.kind(), this.index.map(i64::from))).into_pyobject(py)
+        (
+            slf.get_type(),
+            (this.value.kind(), this.index.map(i64::from)),
+        )
+            .into_pyobject(py)
     }
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let old = crate::ops::create::default_device();
@@ -193,7 +205,6 @@ pub struct PyGenerator {
     pub handle: GeneratorHandle,
 }
 
-
 /// Reads a seed: any int, as its low 64 bits.
 fn seed_of(seed: &Bound<'_, PyAny>) -> PyResult<u64> {
     if let Ok(v) = seed.extract::<i64>() {
@@ -201,11 +212,13 @@ fn seed_of(seed: &Bound<'_, PyAny>) -> PyResult<u64> {
     }
     match seed.extract::<u64>() {
         Ok(v) => Ok(v),
-        Err(_) if seed.is_instance_of::<pyo3::types::PyInt>() => Err(pyo3::exceptions::PyRuntimeError::new_err(
-            "Overflow when unpacking long long",
-        )),
+        Err(_) if seed.is_instance_of::<pyo3::types::PyInt>() => Err(
+            pyo3::exceptions::PyRuntimeError::new_err("Overflow when unpacking long long"),
+        ),
         Err(_) => {
-            let i = seed.call_method0("__index__").or_else(|_| seed.call_method0("__int__"))?;
+            let i = seed
+                .call_method0("__index__")
+                .or_else(|_| seed.call_method0("__int__"))?;
             i.extract::<i64>().map(|v| v as u64)
         }
     }
@@ -217,21 +230,40 @@ impl PyGenerator {
     #[pyo3(signature = (device=None))]
     fn new(device: Option<&Bound<'_, PyAny>>) -> PyGenerator {
         let _ = device;
-        PyGenerator { handle: Arc::new(Mutex::new(Generator::default())) }
+        PyGenerator {
+            handle: Arc::new(Mutex::new(Generator::default())),
+        }
     }
-    fn manual_seed<'py>(slf: Bound<'py, Self>, seed: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+    fn manual_seed<'py>(
+        slf: Bound<'py, Self>,
+        seed: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Self>> {
         let seed = seed_of(seed)?;
-        slf.get().handle.lock().unwrap_or_else(PoisonError::into_inner).manual_seed(seed);
+        slf.get()
+            .handle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .manual_seed(seed);
         Ok(slf)
     }
     fn seed(&self) -> u64 {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner).seed()
+        self.handle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .seed()
     }
     fn initial_seed(&self) -> u64 {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner).initial_seed()
+        self.handle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .initial_seed()
     }
     fn get_state(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let state = self.handle.lock().unwrap_or_else(PoisonError::into_inner).get_state();
+        let state = self
+            .handle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_state();
         let t = crate::tensor::Tensor::from_slice(&state[..]).map_err(|e| to_py(py, e))?;
         super::object::wrap(py, t)
     }
@@ -249,10 +281,17 @@ impl PyGenerator {
         PyDevice::of(Device::Cpu)
     }
     fn clone_state(&self) -> PyResult<PyGenerator> {
-        let state = self.handle.lock().unwrap_or_else(PoisonError::into_inner).get_state();
+        let state = self
+            .handle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_state();
         let mut g = Generator::default();
-        g.set_state(&state[..]).map_err(|e| pyo3::exceptions::PyRuntimeError::new_err(e.to_string()))?;
-        Ok(PyGenerator { handle: Arc::new(Mutex::new(g)) })
+        g.set_state(&state[..])
+            .map_err(|e| pyo3::exceptions::PyRuntimeError::new_err(e.to_string()))?;
+        Ok(PyGenerator {
+            handle: Arc::new(Mutex::new(g)),
+        })
     }
 }
 
@@ -287,6 +326,14 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     ] {
         m.add(name, Py::new(py, PyMemoryFormat { value, name })?)?;
     }
-    m.add("default_generator", Py::new(py, PyGenerator { handle: crate::ops::random::default_generator() })?)?;
+    m.add(
+        "default_generator",
+        Py::new(
+            py,
+            PyGenerator {
+                handle: crate::ops::random::default_generator(),
+            },
+        )?,
+    )?;
     Ok(())
 }

@@ -245,8 +245,7 @@ def division(*modes):
         numbers = (2.5,) if make.floating else (2,)
         for mode in modes:
             kw = {} if mode == "" else {"rounding_mode": mode}
-            for sample in binary(low2=1, high2=4, numbers=numbers, **kw)(make):
-                yield sample
+            yield from binary(low2=1, high2=4, numbers=numbers, **kw)(make)
 
     return draw
 

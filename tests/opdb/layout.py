@@ -304,7 +304,7 @@ op(
         Error(
             lambda make: S([make(2, 3), make(2, 4)]),
             RuntimeError,
-            "Sizes of tensors must match except in dimension 0. Expected size 3 but got size 4 for tensor number 1 in the list",
+            "Sizes of tensors must match except in dimension 0. Expected size 3 but got size 4 for tensor number 1",
         ),
         Error(lambda make: S([]), (RuntimeError, ValueError), "expected a non-empty list of Tensors"),
     ],

@@ -41,7 +41,7 @@ op(
         Error(
             lambda make: S(make(2, 3, 4), make(3, 4, 5)),
             RuntimeError,
-            "batch1 and batch2 must have same number of batches|Expected size for first two dimensions of batch2 tensor to be",
+            "same number of batches|Expected size for first two dimensions of batch2 tensor to be",
         )
     ],
 )
@@ -245,7 +245,7 @@ op(
         Error(
             lambda make: S(make.tensor([[1.0, 0], [0, -1.0]])),
             RuntimeError,
-            r"linalg.cholesky: The factorization could not be completed because the input is not positive-definite \(the leading minor of order 2 is not positive-definite\)",
+            r"could not be completed because the input is not positive-definite \(the leading minor of order 2",
         )
     ],
 )

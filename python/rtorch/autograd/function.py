@@ -170,13 +170,9 @@ def _own_outputs(ctx, args, raw, recorded):
 
 def _record(cls, ctx, args, outputs, saved):
     """Attaches one node to the differentiable outputs."""
-    attached = [
-        i for i, t in enumerate(outputs) if isinstance(t, rtorch.Tensor) and i not in ctx.non_differentiable
-    ]
+    attached = [i for i, t in enumerate(outputs) if isinstance(t, rtorch.Tensor) and i not in ctx.non_differentiable]
     # The shapes for missing gradients; the outputs themselves would keep the node alive.
-    like = [
-        (tuple(t.shape), t.dtype, t.device) if isinstance(t, rtorch.Tensor) else None for t in outputs
-    ]
+    like = [(tuple(t.shape), t.dtype, t.device) if isinstance(t, rtorch.Tensor) else None for t in outputs]
     is_tensor = [isinstance(a, rtorch.Tensor) for a in args]
     name = type(ctx).__name__
     custom_vjp = cls.vjp is not Function.vjp
@@ -259,9 +255,7 @@ def once_differentiable(fn):
         if not inputs:
             return outputs
         many = isinstance(outputs, tuple)
-        results = [
-            t.detach() if isinstance(t, rtorch.Tensor) else t for t in (outputs if many else (outputs,))
-        ]
+        results = [t.detach() if isinstance(t, rtorch.Tensor) else t for t in (outputs if many else (outputs,))]
         targets = [t for t in results if isinstance(t, rtorch.Tensor)]
         if targets:
             _C._attach_python_node(targets, inputs, refuse, "DelayedError")

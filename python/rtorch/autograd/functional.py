@@ -45,9 +45,7 @@ def _unpack(results, was_tuple):
 def _check_vector(v, like, is_tuple):
     if len(v) != len(like):
         if is_tuple:
-            raise RuntimeError(
-                f"v is a tuple of invalid length: should be {len(like)} but got {len(v)}."
-            )
+            raise RuntimeError(f"v is a tuple of invalid length: should be {len(like)} but got {len(v)}.")
         raise RuntimeError("The given v should contain a single Tensor.")
     for i, (a, b) in enumerate(zip(v, like)):
         if a.shape != b.shape:
@@ -197,10 +195,7 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
                 [0., 2.]])
     """
     if strategy not in ("reverse-mode", "forward-mode"):
-        raise AssertionError(
-            'Expected strategy to be either "forward-mode" or "reverse-mode". '
-            f"Got: {strategy}"
-        )
+        raise AssertionError(f'Expected strategy to be either "forward-mode" or "reverse-mode". Got: {strategy}')
     if strategy == "forward-mode" and not vectorize:
         raise NotImplementedError(
             'Computing Jacobian with strategy="forward-mode" without vectorize=True is not supported; '
@@ -235,21 +230,15 @@ def _scalar(func, where):
     def checked(*inputs):
         out = func(*inputs)
         if not isinstance(out, rtorch.Tensor):
-            raise RuntimeError(
-                f"The function given to {where} should return a single Tensor"
-            )
+            raise RuntimeError(f"The function given to {where} should return a single Tensor")
         if out.numel() != 1:
-            raise RuntimeError(
-                f"The Tensor returned by the function given to {where} should contain a single element"
-            )
+            raise RuntimeError(f"The Tensor returned by the function given to {where} should contain a single element")
         return out.reshape(())
 
     return checked
 
 
-def hessian(
-    func, inputs, create_graph=False, strict=False, vectorize=False, outer_jacobian_strategy="reverse-mode"
-):
+def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, outer_jacobian_strategy="reverse-mode"):
     """Returns the Hessian of a function with one output of one element.
 
     Args:
@@ -277,9 +266,7 @@ def hessian(
         grads = jacobian(scalar, values, create_graph=True)
         return grads if in_tuple else grads[0]
 
-    return jacobian(
-        gradient, inputs, create_graph, strict, vectorize=vectorize, strategy=outer_jacobian_strategy
-    )
+    return jacobian(gradient, inputs, create_graph, strict, vectorize=vectorize, strategy=outer_jacobian_strategy)
 
 
 def vhp(func, inputs, v=None, create_graph=False, strict=False):

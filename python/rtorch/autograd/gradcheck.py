@@ -69,9 +69,7 @@ def _numerical(func, inputs, i, chosen, eps, direction):
 
 def _pull(output, inputs, cotangent):
     """The flat gradients of one output for a flat cotangent; zeros where there is none."""
-    grads = rtorch.autograd.grad(
-        output, inputs, _from_real(cotangent, output), retain_graph=True, allow_unused=True
-    )
+    grads = rtorch.autograd.grad(output, inputs, _from_real(cotangent, output), retain_graph=True, allow_unused=True)
     for grad, x in zip(grads, inputs):
         if grad is not None and grad.shape != x.shape:
             raise GradcheckError("Analytical gradient has incorrect size")
@@ -192,9 +190,7 @@ class _Check:
             grads, _ = _pull(output, self.wrt, rtorch.ones_like(_real(output)))
             for grad, x in zip(grads, self.wrt):
                 if grad is not None and grad.dtype != x.dtype:
-                    raise GradcheckError(
-                        f"Gradient has dtype {grad.dtype}, but the input has dtype {x.dtype}"
-                    )
+                    raise GradcheckError(f"Gradient has dtype {grad.dtype}, but the input has dtype {x.dtype}")
 
     def _check_undefined(self):
         """The gradient of one output has to be the same whether those of the others are missing or zero."""
@@ -225,8 +221,7 @@ class _Check:
 def _check_inputs(inputs):
     if not any(isinstance(x, rtorch.Tensor) and x.requires_grad for x in inputs):
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, "
-            "but none of them have requires_grad=True."
+            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
         )
     for i, x in enumerate(inputs):
         if not (isinstance(x, rtorch.Tensor) and x.requires_grad):

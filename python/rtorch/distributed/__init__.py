@@ -1,6 +1,6 @@
 """What a program asks about distributed training before it decides to do without."""
 
-from rtorch.nn.parallel import DataParallel  # noqa: F401
+from rtorch.nn.parallel import DataParallel
 
 
 def is_available() -> bool:

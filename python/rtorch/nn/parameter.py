@@ -2,10 +2,9 @@
 
 from collections import OrderedDict
 
-from rtorch._C import _make_subclass
-
 import rtorch
 from rtorch import Tensor
+from rtorch._C import _make_subclass
 
 __all__ = [
     "Buffer",

@@ -74,9 +74,7 @@ class Adam(ParameterwiseOptimizer):
                 raise ValueError("betas must be either both floats or both Tensors")
             for i, beta in enumerate(betas):
                 if foreach and not capturable:
-                    raise ValueError(
-                        f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True"
-                    )
+                    raise ValueError(f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True")
                 if beta.numel() != 1:
                     raise ValueError(f"Tensor betas[{i}] must be 1-element")
         defaults = {

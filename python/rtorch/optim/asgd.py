@@ -2,8 +2,15 @@
 
 import rtorch
 
-from .optimizer import ParameterwiseOptimizer, check_lr, check_not_negative, number, scalar_dtype, scalar_state
-from .optimizer import zeros_state
+from .optimizer import (
+    ParameterwiseOptimizer,
+    check_lr,
+    check_not_negative,
+    number,
+    scalar_dtype,
+    scalar_state,
+    zeros_state,
+)
 
 
 class ASGD(ParameterwiseOptimizer):

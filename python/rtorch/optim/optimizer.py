@@ -300,9 +300,7 @@ class Optimizer:
             param_group["params"] = params
         for p in param_group["params"]:
             if not isinstance(p, rtorch.Tensor):
-                raise TypeError(
-                    f"optimizer can only optimize Tensors, but one of the params is {_type_name(p)}"
-                )
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_type_name(p)}")
             if not self.defaults.get("differentiable") and not (p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():

@@ -62,7 +62,11 @@ class Rprop(ParameterwiseOptimizer):
         if p.is_complex():
             # The parts of a complex number have a step size each.
             lr = complex(lr, lr)
-        return {"step": scalar_state(), "prev": zeros_state(p), "step_size": rtorch.full_like(p, lr, requires_grad=False)}
+        return {
+            "step": scalar_state(),
+            "prev": zeros_state(p),
+            "step_size": rtorch.full_like(p, lr, requires_grad=False),
+        }
 
     def _update(self, group, p, grad, state):
         shrink, grow = group["etas"]

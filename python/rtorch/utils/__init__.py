@@ -1,5 +1,5 @@
 """Data loading, checkpointing and what else surrounds training."""
 
-from . import checkpoint, data
+from . import checkpoint, data, dlpack
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint", "data", "dlpack"]

@@ -184,9 +184,7 @@ def checkpoint(
         if context_fn is not noop_context_fn or debug is not False:
             raise ValueError("Passing `context_fn` or `debug` is only supported when use_reentrant=False.")
     if determinism_check not in ("default", "none"):
-        raise ValueError(
-            f"determinism_check should be one of ('default', 'none') but got {determinism_check}"
-        )
+        raise ValueError(f"determinism_check should be one of ('default', 'none') but got {determinism_check}")
     tensors = list(_tensors_in((args, kwargs)))
     if use_reentrant and rtorch.is_grad_enabled() and not any(t.requires_grad for t in tensors):
         warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)
@@ -253,8 +251,6 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
     length = len(functions) // segments
     at = 0
     for _ in range(segments - 1):
-        input = checkpoint(
-            run(at, at + length), input, use_reentrant=use_reentrant, preserve_rng_state=preserve
-        )
+        input = checkpoint(run(at, at + length), input, use_reentrant=use_reentrant, preserve_rng_state=preserve)
         at += length
     return run(at, len(functions))(input)

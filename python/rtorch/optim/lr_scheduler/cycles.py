@@ -3,7 +3,6 @@
 import math
 import types
 
-
 from .base import LRScheduler, check_optimizer, per_group, saved_callable, set_option
 
 
@@ -312,9 +311,7 @@ class OneCycleLR(LRScheduler):
         self._warn_outside_step()
         step = self.last_epoch
         if step > self.total_steps:
-            raise ValueError(
-                f"Tried to step {step} times. The specified number of total steps is {self.total_steps}"
-            )
+            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
         anneal = _anneal_cos if self._anneal_func_type == "cos" else _anneal_linear
         start = 0.0
         for phase in self._schedule_phases:

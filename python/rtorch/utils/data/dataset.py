@@ -99,9 +99,7 @@ class StackDataset(Dataset):
         for part in self.datasets.values() if as_dict else self.datasets:
             column = _samples(part, indices)
             if len(column) != len(indices):
-                raise ValueError(
-                    f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}"
-                )
+                raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}")
             columns.append(column)
         rows = zip(*columns)
         return [dict(zip(self.datasets, row)) for row in rows] if as_dict else list(rows)

@@ -83,9 +83,7 @@ class RandomSampler(Sampler[int]):
             generator.manual_seed(draw_seed())
         if self.replacement:
             for _ in range(self.num_samples // self._BLOCK):
-                yield from rtorch.randint(
-                    high=n, size=(self._BLOCK,), dtype=rtorch.int64, generator=generator
-                ).tolist()
+                yield from rtorch.randint(high=n, size=(self._BLOCK,), dtype=rtorch.int64, generator=generator).tolist()
             rest = self.num_samples % self._BLOCK
             yield from rtorch.randint(high=n, size=(rest,), dtype=rtorch.int64, generator=generator).tolist()
         else:

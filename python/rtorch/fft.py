@@ -1,0 +1,3 @@
+"""Discrete Fourier transforms, under PyTorch's names."""
+
+from rtorch._C._fft import *  # noqa: F403
