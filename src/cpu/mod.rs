@@ -13,6 +13,7 @@ pub mod index;
 pub mod int;
 pub mod isa;
 pub mod lanes;
+pub mod linalg;
 pub mod loss;
 pub mod math;
 pub mod norm;

@@ -29,9 +29,11 @@ pub mod fft;
 pub mod grid;
 pub mod index;
 pub mod join;
+pub mod mask;
+pub mod linalg;
+pub mod matrix;
 pub mod loss;
 pub mod margin_loss;
-pub mod mask;
 pub mod matmul;
 pub mod minmax;
 pub mod norm;
@@ -158,6 +160,8 @@ pub static TABLES: &[&[&OpDef]] = &[
     pool::ROWS,
     attention::ROWS,
     rnn::ROWS,
+    linalg::ROWS,
+    matrix::ROWS,
     random::ROWS,
     embedding::ROWS,
     scatter::ROWS,

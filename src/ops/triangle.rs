@@ -12,7 +12,7 @@ use crate::tensor::Tensor;
 use smallvec::SmallVec;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Half {
+pub enum Half {
     Lower,
     Upper,
 }
@@ -26,7 +26,7 @@ fn kept(half: Half, i: usize, k: i64, columns: usize) -> (usize, usize) {
     }
 }
 
-fn triangle(x: &Tensor, k: i64, half: Half) -> Result<Tensor> {
+pub fn triangle(x: &Tensor, k: i64, half: Half) -> Result<Tensor> {
     let (op, node) = match half {
         Half::Lower => ("tril", "TrilBackward0"),
         Half::Upper => ("triu", "TriuBackward0"),

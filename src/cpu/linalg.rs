@@ -1,0 +1,404 @@
+//! Factorizations of small dense matrices, row-major, in double precision: real and complex by one text.
+//!
+//! Singular values and Hermitian eigenvalues come from Jacobi rotations, which are simple and keep small values accurate.
+
+use num_complex::Complex;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
+
+/// A number these factorizations work on.
+pub trait Field:
+    Copy
+    + PartialEq
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+{
+    fn real(x: f64) -> Self;
+    fn re(self) -> f64;
+    fn conj(self) -> Self;
+    fn abs(self) -> f64;
+}
+
+impl Field for f64 {
+    fn real(x: f64) -> f64 {
+        x
+    }
+    fn re(self) -> f64 {
+        self
+    }
+    fn conj(self) -> f64 {
+        self
+    }
+    fn abs(self) -> f64 {
+        f64::abs(self)
+    }
+}
+
+impl Field for Complex<f64> {
+    fn real(x: f64) -> Self {
+        Complex::new(x, 0.0)
+    }
+    fn re(self) -> f64 {
+        self.re
+    }
+    fn conj(self) -> Self {
+        Complex::conj(&self)
+    }
+    fn abs(self) -> f64 {
+        self.norm()
+    }
+}
+
+/// A number of absolute value one with the direction of `x`; one for zero.
+fn phase<F: Field>(x: F) -> F {
+    let r = x.abs();
+    if r == 0.0 { F::real(1.0) } else { x / F::real(r) }
+}
+
+/// `a = P L U` in place for an m x n matrix. `pivots[i]` is the row (from 0) that row i was exchanged with; the result
+/// is the first zero pivot counted from 1, or 0.
+pub fn lu<F: Field>(a: &mut [F], m: usize, n: usize, pivots: &mut [i32]) -> i32 {
+    let mut info = 0;
+    for k in 0..m.min(n) {
+        let mut p = k;
+        for i in k + 1..m {
+            if a[i * n + k].abs() > a[p * n + k].abs() {
+                p = i;
+            }
+        }
+        pivots[k] = p as i32;
+        if p != k {
+            for j in 0..n {
+                a.swap(k * n + j, p * n + j);
+            }
+        }
+        let pivot = a[k * n + k];
+        if pivot.abs() == 0.0 {
+            if info == 0 {
+                info = k as i32 + 1;
+            }
+            continue;
+        }
+        let (top, below) = a.split_at_mut((k + 1) * n);
+        let row = &top[k * n..];
+        for r in below.chunks_exact_mut(n) {
+            let f = r[k] / pivot;
+            r[k] = f;
+            if f != F::real(0.0) {
+                for j in k + 1..n {
+                    r[j] -= f * row[j];
+                }
+            }
+        }
+    }
+    info
+}
+
+/// Solves `t x = b` in place for a triangular n x n matrix and n x k right-hand sides.
+pub fn solve_triangular<F: Field>(t: &[F], n: usize, b: &mut [F], k: usize, upper: bool, unit: bool) {
+    for s in 0..n {
+        let i = if upper { n - 1 - s } else { s };
+        let others = if upper { i + 1..n } else { 0..i };
+        for j in others {
+            let f = t[i * n + j];
+            if f != F::real(0.0) {
+                for c in 0..k {
+                    let v = b[j * k + c];
+                    b[i * k + c] -= f * v;
+                }
+            }
+        }
+        if !unit {
+            let d = t[i * n + i];
+            for c in 0..k {
+                b[i * k + c] = b[i * k + c] / d;
+            }
+        }
+    }
+}
+
+/// The lower Cholesky factor of the lower triangle of `a`, in place, zeros above; the order of the first leading minor
+/// that is not positive, or 0.
+pub fn cholesky<F: Field>(a: &mut [F], n: usize) -> i32 {
+    for j in 0..n {
+        let mut d = a[j * n + j].re();
+        for k in 0..j {
+            let v = a[j * n + k].abs();
+            d -= v * v;
+        }
+        if d.is_nan() || d <= 0.0 {
+            return j as i32 + 1;
+        }
+        let d = d.sqrt();
+        a[j * n + j] = F::real(d);
+        for i in j + 1..n {
+            let mut v = a[i * n + j];
+            for k in 0..j {
+                v -= a[i * n + k] * a[j * n + k].conj();
+            }
+            a[i * n + j] = v / F::real(d);
+        }
+        for i in 0..j {
+            a[i * n + j] = F::real(0.0);
+        }
+    }
+    0
+}
+
+/// Householder reflectors of an m x n matrix in place, as LAPACK stores them: R above, vectors below, factors in `tau`.
+pub fn reflect<F: Field>(a: &mut [F], m: usize, n: usize, tau: &mut [F]) {
+    for k in 0..m.min(n) {
+        let below: f64 = (k + 1..m).map(|i| a[i * n + k].abs().powi(2)).sum();
+        let alpha = a[k * n + k];
+        let imaginary = (alpha - F::real(alpha.re())).abs();
+        if below == 0.0 && imaginary == 0.0 {
+            tau[k] = F::real(0.0);
+            continue;
+        }
+        let norm = (alpha.abs().powi(2) + below).sqrt();
+        let beta = if alpha.re() > 0.0 { -norm } else { norm };
+        tau[k] = (F::real(beta) - alpha) / F::real(beta);
+        let scale = F::real(1.0) / (alpha - F::real(beta));
+        for i in k + 1..m {
+            a[i * n + k] = a[i * n + k] * scale;
+        }
+        a[k * n + k] = F::real(beta);
+        let t = tau[k].conj();
+        for j in k + 1..n {
+            let mut dot = a[k * n + j];
+            for i in k + 1..m {
+                dot += a[i * n + k].conj() * a[i * n + j];
+            }
+            let dot = dot * t;
+            a[k * n + j] -= dot;
+            for i in k + 1..m {
+                let v = a[i * n + k];
+                a[i * n + j] -= v * dot;
+            }
+        }
+    }
+}
+
+/// The first `columns` columns of the product of the reflectors that `reflect` left in an m x n matrix.
+pub fn unreflect<F: Field>(a: &[F], m: usize, n: usize, tau: &[F], columns: usize, q: &mut [F]) {
+    q.fill(F::real(0.0));
+    for i in 0..columns.min(m) {
+        q[i * columns + i] = F::real(1.0);
+    }
+    for k in (0..tau.len().min(m).min(n)).rev() {
+        for j in 0..columns {
+            let mut dot = q[k * columns + j];
+            for i in k + 1..m {
+                dot += a[i * n + k].conj() * q[i * columns + j];
+            }
+            let dot = dot * tau[k];
+            q[k * columns + j] -= dot;
+            for i in k + 1..m {
+                q[i * columns + j] -= a[i * n + k] * dot;
+            }
+        }
+    }
+}
+
+const SWEEPS: usize = 60;
+
+/// The rotation that makes off-diagonal element `g` of a Hermitian pair with diagonal `a`, `b` vanish: (cos, sin).
+fn rotation(a: f64, b: f64, g: f64) -> (f64, f64) {
+    let zeta = (b - a) / (2.0 * g);
+    let t = if zeta >= 0.0 { 1.0 } else { -1.0 } / (zeta.abs() + (1.0 + zeta * zeta).sqrt());
+    let c = 1.0 / (1.0 + t * t).sqrt();
+    (c, c * t)
+}
+
+/// Rotates columns p and q of a matrix with rows of `n`.
+fn rotate_columns<F: Field>(a: &mut [F], n: usize, p: usize, q: usize, c: f64, s: F) {
+    let c = F::real(c);
+    for row in a.chunks_exact_mut(n) {
+        let (x, y) = (row[p], row[q]);
+        row[p] = c * x - s.conj() * y;
+        row[q] = s * x + c * y;
+    }
+}
+
+/// Eigenvalues, ascending, and eigenvectors as columns of `v` of the Hermitian n x n matrix `a`, which is overwritten.
+pub fn eigh<F: Field>(a: &mut [F], n: usize, values: &mut [f64], v: &mut [F]) {
+    v.fill(F::real(0.0));
+    for i in 0..n {
+        v[i * n + i] = F::real(1.0);
+    }
+    let total: f64 = a.iter().map(|x| x.abs().powi(2)).sum::<f64>().sqrt();
+    for _ in 0..SWEEPS {
+        let mut off = 0.0f64;
+        for p in 0..n {
+            for q in p + 1..n {
+                let g = a[p * n + q];
+                let size = g.abs();
+                off = off.max(size);
+                if size <= 1e-16 * total || size == 0.0 {
+                    continue;
+                }
+                let (c, s) = rotation(a[p * n + p].re(), a[q * n + q].re(), size);
+                let s = F::real(s) * phase(g);
+                rotate_columns(a, n, p, q, c, s);
+                let c = F::real(c);
+                for j in 0..n {
+                    let (x, y) = (a[p * n + j], a[q * n + j]);
+                    a[p * n + j] = c * x - s * y;
+                    a[q * n + j] = s.conj() * x + c * y;
+                }
+                rotate_columns(v, n, p, q, c.re(), s);
+            }
+        }
+        if off.is_nan() || off <= 4e-16 * total {
+            break;
+        }
+    }
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&i, &j| a[i * n + i].re().total_cmp(&a[j * n + j].re()));
+    for (to, &from) in order.iter().enumerate() {
+        values[to] = a[from * n + from].re();
+    }
+    let copy = v.to_vec();
+    for row in 0..n {
+        for (to, &from) in order.iter().enumerate() {
+            v[row * n + to] = copy[row * n + from];
+        }
+    }
+}
+
+/// The singular value decomposition of an m x n matrix with m >= n: `a` becomes U (m x n), values descend, and the
+/// columns of `v` (n x n) are the right vectors.
+pub fn svd<F: Field>(a: &mut [F], m: usize, n: usize, values: &mut [f64], v: &mut [F]) {
+    v.fill(F::real(0.0));
+    for i in 0..n {
+        v[i * n + i] = F::real(1.0);
+    }
+    for _ in 0..SWEEPS {
+        let mut rotated = false;
+        for p in 0..n {
+            for q in p + 1..n {
+                let (mut x, mut y, mut g) = (0.0, 0.0, F::real(0.0));
+                for row in a.chunks_exact(n) {
+                    x += row[p].abs().powi(2);
+                    y += row[q].abs().powi(2);
+                    g += row[p].conj() * row[q];
+                }
+                let size = g.abs();
+                // A NaN anywhere ends the search.
+                if size == 0.0 || size.is_nan() || size <= 1e-15 * (m as f64).sqrt() * (x * y).sqrt() {
+                    continue;
+                }
+                rotated = true;
+                let (c, s) = rotation(x, y, size);
+                let s = F::real(s) * phase(g);
+                rotate_columns(a, n, p, q, c, s);
+                rotate_columns(v, n, p, q, c, s);
+            }
+        }
+        if !rotated {
+            break;
+        }
+    }
+    let norms: Vec<f64> =
+        (0..n).map(|j| a.chunks_exact(n.max(1)).map(|r| r[j].abs().powi(2)).sum::<f64>().sqrt()).collect();
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&i, &j| norms[j].total_cmp(&norms[i]));
+    let (left, right) = (a.to_vec(), v.to_vec());
+    let top = order.first().map_or(0.0, |&i| norms[i]);
+    for (to, &from) in order.iter().enumerate() {
+        values[to] = norms[from];
+        for row in 0..n {
+            v[row * n + to] = right[row * n + from];
+        }
+        if norms[from] > top * 1e-300 && norms[from] > 0.0 {
+            for row in 0..m {
+                a[row * n + to] = left[row * n + from] / F::real(norms[from]);
+            }
+        } else {
+            for row in 0..m {
+                a[row * n + to] = F::real(0.0);
+            }
+            complete_column(a, m, n, to);
+        }
+    }
+}
+
+/// Makes column `to` a unit vector orthogonal to the columns before it.
+fn complete_column<F: Field>(a: &mut [F], m: usize, n: usize, to: usize) {
+    for axis in 0..m {
+        let mut x: Vec<F> = (0..m).map(|i| F::real(if i == axis { 1.0 } else { 0.0 })).collect();
+        // Twice is enough for orthogonality to rounding.
+        for _ in 0..2 {
+            for j in 0..to {
+                let mut dot = F::real(0.0);
+                for (i, x) in x.iter().enumerate() {
+                    dot += a[i * n + j].conj() * *x;
+                }
+                for (i, x) in x.iter_mut().enumerate() {
+                    *x -= a[i * n + j] * dot;
+                }
+            }
+        }
+        let norm = x.iter().map(|x| x.abs().powi(2)).sum::<f64>().sqrt();
+        if norm > 0.1 / (m as f64).sqrt() {
+            for (i, x) in x.iter().enumerate() {
+                a[i * n + to] = *x / F::real(norm);
+            }
+            return;
+        }
+    }
+}
+
+/// Completes the first `have` orthonormal columns of an m x n matrix to n columns.
+pub fn complete<F: Field>(a: &mut [F], m: usize, n: usize, have: usize) {
+    for to in have..n {
+        complete_column(a, m, n, to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(m: usize, n: usize) -> Vec<Complex<f64>> {
+        (0..m * n).map(|i| Complex::new((i as f64 * 1.7).sin(), (i as f64 * 0.9).cos())).collect()
+    }
+
+    #[test]
+    fn decompositions_reconstruct() {
+        let (m, n) = (6, 4);
+        let a = sample(m, n);
+        let (mut u, mut s, mut v) = (a.clone(), vec![0.0; n], vec![Complex::default(); n * n]);
+        svd(&mut u, m, n, &mut s, &mut v);
+        for i in 0..m {
+            for j in 0..n {
+                let x: Complex<f64> = (0..n).map(|k| u[i * n + k] * s[k] * v[j * n + k].conj()).sum();
+                assert!((x - a[i * n + j]).norm() < 1e-12);
+            }
+        }
+        let h: Vec<Complex<f64>> = (0..n * n)
+            .map(|i| (0..m).map(|k| a[k * n + i / n].conj() * a[k * n + i % n]).sum())
+            .collect();
+        let (mut w, mut l, mut q) = (h.clone(), vec![0.0; n], vec![Complex::default(); n * n]);
+        eigh(&mut w, n, &mut l, &mut q);
+        for i in 0..n {
+            for j in 0..n {
+                let x: Complex<f64> = (0..n).map(|k| q[i * n + k] * l[k] * q[j * n + k].conj()).sum();
+                assert!((x - h[i * n + j]).norm() < 1e-11);
+            }
+        }
+        let (mut r, mut tau, mut q) = (a.clone(), vec![Complex::default(); n], vec![Complex::default(); m * n]);
+        reflect(&mut r, m, n, &mut tau);
+        unreflect(&r, m, n, &tau, n, &mut q);
+        for i in 0..m {
+            for j in 0..n {
+                let x: Complex<f64> = (0..=j).map(|k| q[i * n + k] * r[k * n + j]).sum();
+                assert!((x - a[i * n + j]).norm() < 1e-12);
+            }
+        }
+    }
+}
