@@ -157,6 +157,8 @@ class Fuzz:
             key = id(row), dtype
             if key not in self.drawn:
                 self.drawn[key] = row.draw(dtype)
+            if not self.drawn[key]:
+                return None, [], {}, name
             sample = self.pick(self.drawn[key]).map(lambda t: t.detach().clone())
             args, kwargs, f = list(sample.args), dict(sample.kwargs), row.function()
         else:
@@ -207,7 +209,7 @@ class Fuzz:
             index += 1
             try:
                 f, args, kwargs, shown = self.call(name)
-            except (RuntimeError, MemoryError, OverflowError):
+            except (RuntimeError, MemoryError, OverflowError, AttributeError):
                 # A sample could not be made.
                 continue
             if f is None:
@@ -260,7 +262,7 @@ def hunt(seed, seconds):
                     found.append(f"{kind} {rest}")
             if done.returncode == 0:
                 break
-            if not os.path.exists(log):
+            if not os.path.exists(log) or ("Traceback (most recent call last)" in done.stderr and done.returncode == 1):
                 raise RuntimeError(done.stderr[-3000:])
             index, _, shown = Path(log).read_text(errors="replace").splitlines()[0].partition("\t")
             why = "timed out" if "Timeout" in done.stderr else f"exit {done.returncode}: {done.stderr[:200]!r}"
