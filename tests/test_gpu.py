@@ -324,7 +324,7 @@ def test_every_elementwise_row(row):
         numbers = [0.0 if name == "round" else 1.0] * params
         try:
             want = run_row(name, operands, numbers)
-        except NotImplementedError:
+        except RuntimeError:  # The CPU refuses the dtype; NotImplementedError is one of these.
             continue
         try:
             got = run_row(name, [t.gpu() for t in operands], numbers)
