@@ -303,3 +303,123 @@ def test_plain_and_checked_devices(mode):
         "print(((x.t() * x[:, 0]).sum(0) + 1).tolist(), (x @ x.t()).sum().item())"
     )
     assert run(program, **{mode: "1"}) == "[1.0, 89.0, 305.0] 1134.0"
+
+
+def elementwise_rows():
+    native = getattr(rtorch._C, "_gpu", None)
+    return native.rows() if native else []
+
+
+@pytest.mark.parametrize("row", elementwise_rows(), ids=lambda row: row[0])
+def test_every_elementwise_row(row):
+    name, inputs, params, masked = row
+    run_row = rtorch._C._gpu.run_row
+    for dtype in (rtorch.float32, rtorch.int64, rtorch.int32, rtorch.uint8, rtorch.bool):
+        values = [[0.25, 0.5, 0.75, 0.625], [0.5, 0.125, 0.75, 0.875], [0.375, 0.75, 0.5, 0.25]]
+        if not dtype.is_floating_point:
+            values = [[3, 1, 5, 2], [2, 1, 3, 1], [1, 4, 2, 6]]
+        operands = [rtorch.tensor(values[i % 3]).to(dtype) for i in range(inputs)]
+        if masked:
+            operands[0] = rtorch.tensor([True, False, True, True])
+        numbers = [0.0 if name == "round" else 1.0] * params
+        try:
+            want = run_row(name, operands, numbers)
+        except RuntimeError:  # The CPU refuses the dtype; NotImplementedError is one of these.
+            continue
+        try:
+            got = run_row(name, [t.gpu() for t in operands], numbers)
+        except NotImplementedError as e:
+            assert not dtype.is_floating_point and name in str(e)
+            continue
+        close(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["classes", "ignored", "weighted", "smoothed", "probabilities"])
+def test_cross_entropy(target):
+    scores, labels = rtorch.randn(6, 4), rtorch.tensor([0, 3, 1, 1, 2, 0])
+    options = {
+        "ignored": {"ignore_index": 1},
+        "weighted": {"weight": rtorch.tensor([0.5, 1.0, 2.0, 0.25])},
+        "smoothed": {"label_smoothing": 0.1},
+    }.get(target, {})
+    if target == "probabilities":
+        labels = rtorch.softmax(rtorch.randn(6, 4), 1)
+    for reduction in ("none", "mean", "sum"):
+        results = []
+        for device in ("cpu", "gpu"):
+            x = scores.detach().to(device).requires_grad_()
+            moved = {k: v.to(device) if isinstance(v, rtorch.Tensor) else v for k, v in options.items()}
+            loss = F.cross_entropy(x, labels.to(device), reduction=reduction, **moved)
+            loss.sum().backward()
+            results.append((loss.detach(), x.grad))
+        close(results[1][0], results[0][0], atol=1e-5)
+        close(results[1][1], results[0][1], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["amax", "amin", "prod", "any", "all", "argmax", "argmin", "var", "norm", "logsumexp"])
+def test_further_reductions(kind):
+    x = rtorch.randn(5, 6, 3)
+    close(getattr(x.gpu(), kind)(dim=1), getattr(x, kind)(dim=1), atol=1e-5)
+    close(x.gpu().transpose(0, 2).max(1).indices, x.transpose(0, 2).max(1).indices)
+
+
+def test_lookups():
+    table, at = rtorch.randn(7, 3), rtorch.tensor([[1, 6], [0, 1]])
+    results = []
+    for device in ("cpu", "gpu"):
+        w, i = table.detach().to(device).requires_grad_(), at.to(device)
+        out = (F.embedding(i, w) * 2).sum(0).sum(0) + w.index_select(0, i[0]).sum(0) + w.gather(1, i).sum()
+        out.sum().backward()
+        results.append((out.detach(), w.grad))
+    close(results[1][0], results[0][0], atol=1e-5)
+    close(results[1][1], results[0][1], atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_a_classifier_learns(optimizer, gpu):
+    nn = rtorch.nn
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 3)).to(gpu)
+    x = rtorch.randn(64, 8, device=gpu)
+    labels = x[:, :3].argmax(1)
+    step = getattr(rtorch.optim, optimizer)(model.parameters(), lr=0.3 if optimizer == "SGD" else 0.02)
+    losses = []
+    for _ in range(60):
+        step.zero_grad()
+        loss = F.cross_entropy(model(x), labels)
+        loss.backward()
+        step.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.4 * losses[0]
+
+
+MISSING = {
+    "sort": lambda t: t.sort(),
+    "topk": lambda t: t.topk(2),
+    "cumsum": lambda t: t.cumsum(0),
+    "cumprod": lambda t: t.cumprod(0),
+    "median": lambda t: t.median(),
+    "conv2d": lambda t: F.conv2d(t[None, None], t[None, None, :2, :2]),
+    "max_pool2d": lambda t: F.max_pool2d(t[None], 2),
+    "tril": lambda t: t.tril(),
+    "masked_select": lambda t: rtorch.masked_select(t, t > 0),
+    "layer_norm": lambda t: F.layer_norm(t, (4,)),
+    "multinomial": lambda t: rtorch.multinomial(t.abs(), 1),
+    "unfold": lambda t: F.unfold(t[None, None], 2),
+    "interpolate": lambda t: F.interpolate(t[None, None], scale_factor=2, mode="bilinear"),
+}
+
+
+@pytest.mark.parametrize("op", MISSING)
+def test_ops_compute_or_say_that_they_cannot(op, gpu):
+    x = rtorch.randn(4, 4)
+    try:
+        got = MISSING[op](x.gpu())
+    except NotImplementedError as e:
+        assert "gpu" in str(e)
+        return
+    if op == "multinomial":
+        return
+    want = MISSING[op](x)
+    pairs = zip(got, want) if isinstance(want, tuple) else [(got, want)]
+    for a, b in pairs:
+        close(a, b, atol=1e-5)

@@ -290,6 +290,7 @@ pointwise! {
     /// `x * tanh(softplus(x))`.
     _mish(x) -> Promote, in [PRIVATE], rust mish {
         float = x * mish_gate(x),
+        wgsl = "x * tanh(log1p(exp(min(x, 30.0))))",
         grad x(g; x) = g.mish_backward(x),
     }
 }
@@ -301,6 +302,7 @@ pointwise! {
             let t = mish_gate(x);
             g * (t + x * x.sigmoid() * (R::ONE - t * t))
         },
+        wgsl = "g * (tanh(log1p(exp(min(x, 30.0)))) + x * sigmoid(x) * (1.0 - tanh(log1p(exp(min(x, 30.0)))) * tanh(log1p(exp(min(x, 30.0))))))",
         grad g(h; x) = h.mish_backward(x),
         grad x(h; g, x) = {
             let s = x.sigmoid();
@@ -342,6 +344,7 @@ pointwise! {
     /// `x * Phi(x)` with the cumulative distribution of the normal distribution.
     _gelu(x) -> Promote, in [PRIVATE], rust gelu {
         float = R::HALF * x * (R::ONE + (x * R::FRAC_1_SQRT_2).erf()),
+        wgsl = "0.5 * x * (1.0 + erf(x * 0.7071067811865476))",
         grad x(g; x) = g.gelu_backward(x),
     }
 }
@@ -355,6 +358,7 @@ pointwise! {
             let density = R::HALF * R::FRAC_2_SQRT_PI * R::FRAC_1_SQRT_2 * (x * x * -R::HALF).exp();
             g * (cdf + x * density)
         },
+        wgsl = "g * (0.5 * (1.0 + erf(x * 0.7071067811865476)) + x * 0.3989422804014327 * exp(-0.5 * x * x))",
         grad g(h; x) = h.gelu_backward(x),
         grad x(h; g, x) = {
             let scale = 0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;

@@ -144,6 +144,7 @@ pointwise! {
         float = (a / b).trunc(),
         int = a.div_trunc(b),
         wgsl = "trunc(div(a, b))",
+        wgsl_int = "a / b",
         grad a(g) = g.zeros_like(),
         grad b(g) = g.zeros_like(),
     }
@@ -285,6 +286,7 @@ pointwise! {
         } else {
             x.powc(exponent)
         },
+        wgsl = "pow(x, exponent)",
         grad x(g; x) = if exponent.to_complex() == num_complex::Complex::new(0.0, 0.0) {
             g.zeros_like()
         } else {
@@ -418,7 +420,7 @@ pointwise! {
     /// Returns the length of the hypotenuse over the legs `input` and `other`.
     hypot(a, b) -> Promote {
         float = a.hypot(b),
-        wgsl = "length(vec2<f32>(a, b))",
+        wgsl = "hypot(a, b)",
         grad a(g; a, out) = g * (a / out),
         grad b(g; b, out) = g * (b / out),
     }
@@ -436,6 +438,7 @@ pointwise! {
                 hi + (lo - hi).exp().ln_1p()
             }
         },
+        wgsl = "select(max(a, b) + log1p(exp(-abs(a - b))), a, isinf(a) && eq(a, b))",
         grad a(g; a, out) = g * (a - out).exp().conj(),
         grad b(g; b, out) = g * (b - out).exp().conj(),
     }

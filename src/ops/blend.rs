@@ -319,6 +319,8 @@ pointwise! {
             };
             C::new(fixed(x.re()), fixed(x.im()))
         },
+        wgsl = "select(select(select(x, neginf, isinf(x) && x < 0.0), posinf, isinf(x) && x > 0.0), nan, isnan(x))",
+        wgsl_int = "x",
         grad x(g; x) = g.masked(&x.map(|x| x.isfinite())),
     }
 }

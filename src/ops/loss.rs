@@ -142,6 +142,7 @@ pointwise! {
             let d = (a - b).abs();
             R::select(d < beta, R::HALF * d * d / beta, d - R::HALF * beta)
         },
+        wgsl = "select(abs(a - b) - 0.5 * beta, 0.5 * (a - b) * (a - b) / beta, abs(a - b) < beta)",
         grad a(g; a, b) = g * ((a - b).limited(beta) / beta),
         grad b(g; a, b) = g * ((b - a).limited(beta) / beta),
     }
@@ -153,6 +154,7 @@ pointwise! {
             let d = (a - b).abs();
             R::select(d <= delta, R::HALF * d * d, delta * (d - R::HALF * delta))
         },
+        wgsl = "select(delta * (abs(a - b) - 0.5 * delta), 0.5 * (a - b) * (a - b), abs(a - b) <= delta)",
         grad a(g; a, b) = g * (a - b).limited(delta),
         grad b(g; a, b) = g * (b - a).limited(delta),
     }
@@ -164,6 +166,7 @@ pointwise! {
             let spread = x * (R::ONE - x);
             R::ONE / R::select(spread > R::from_f64(1e-12), spread, R::from_f64(1e-12))
         },
+        wgsl = "1.0 / max(x * (1.0 - x), 1e-12)",
         grad x(g; x, out) = g * out * out * (x * 2.0 - 1.0),
     }
 }
@@ -175,6 +178,7 @@ pointwise! {
             let (yes, no) = (x.ln(), (-x).ln_1p());
             (t - R::ONE) * R::select(no < low, low, no) - t * R::select(yes < low, low, yes)
         },
+        wgsl = "(t - 1.0) * max(log1p(-x), -100.0) - t * max(log(x), -100.0)",
         grad x(g; x, t) = g * (x - t) * x.inverse_spread(),
         grad t(g; x) = g * ((1.0 - x).log() - x.log()),
     }
@@ -183,6 +187,7 @@ pointwise! {
     /// Returns `log(1 + exp(-input))`.
     softplus_of_negative(x) -> Promote, in [PRIVATE], in_place no {
         float = R::select(x < R::ZERO, -x, R::ZERO) + (-x.abs()).exp().ln_1p(),
+        wgsl = "max(-x, 0.0) + log1p(exp(-abs(x)))",
         grad x(g; x) = g * (x.sigmoid() - 1.0),
     }
 }
@@ -190,6 +195,7 @@ pointwise! {
     /// Returns the cross entropy of scores.
     bce_logits(x, t) -> Promote, schema ["(Tensor input, Tensor target) -> Tensor"], in [PRIVATE], in_place no {
         float = (R::ONE - t) * x + R::select(x < R::ZERO, -x, R::ZERO) + (-x.abs()).exp().ln_1p(),
+        wgsl = "(1.0 - t) * x + max(-x, 0.0) + log1p(exp(-abs(x)))",
         grad x(g; x, t) = g * (x.sigmoid() - t),
         grad t(g; x) = -(g * x),
     }
@@ -198,6 +204,7 @@ pointwise! {
     /// Returns `target (log(target) - input)`, with 0 log(0) = 0.
     kl(x, t) -> Promote, schema ["(Tensor input, Tensor target) -> Tensor"], in [PRIVATE], in_place no {
         float = R::select(t == R::ZERO, R::ZERO, t * t.ln()) - t * x,
+        wgsl = "select(t * log(t), 0.0, t == 0.0) - t * x",
         grad x(g; t) = -(g * t),
         grad t(g; x, t) = g * (t.log() + 1.0 - x),
     }

@@ -382,10 +382,6 @@ impl Tensor {
 
     /// The mean over axes of a floating tensor.
     pub fn mean_dims(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
-        if !self.device().is_cpu() {
-            let n: usize = dims.iter().map(|&d| self.sizes()[d]).product();
-            return self.sum_dims(dims, keepdim)?.div_scalar(n as f64);
-        }
         let out = reduce(Kind::Mean, self, dims, keepdim)?;
         if autograd::needs_grad(&[self]) {
             let s = Shape::of(self, dims, keepdim);

@@ -20,6 +20,7 @@ pointwise! {
     /// Returns the error function of the elements of `input`.
     erf(x) -> Float, alias ["special.erf"] {
         float = x.erf(),
+        wgsl = "erf(x)",
         grad x(g; x) = g * (-(x * x)).exp() * FRAC_2_SQRT_PI,
     }
 }
@@ -28,6 +29,7 @@ pointwise! {
     /// Returns one minus the error function of the elements of `input`, exact for large ones.
     erfc(x) -> Float, alias ["special.erfc"] {
         float = x.erfc(),
+        wgsl = "erfc(x)",
         grad x(g; x) = g * (-(x * x)).exp() * -FRAC_2_SQRT_PI,
     }
 }
@@ -283,6 +285,7 @@ pointwise! {
     /// Returns `input * log(other)`; 0 where `input` is 0 unless `other` is NaN.
     xlogy(a, b) -> Float, numbers both, alias ["special.xlogy"] {
         float = special::xlogy(a, b),
+        wgsl = "select(a * log(b), 0.0, a == 0.0 && !isnan(b))",
         grad a(g; a, b) = (g * b.log()).masked(&a.equals(0).logical_and(&b.at_most(0)).logical_not()),
         grad b(g; a, b) = g * a / b,
     }
@@ -292,6 +295,7 @@ pointwise! {
     /// Returns `input * log(1 + other)`; 0 where `input` is 0 unless `other` is NaN.
     xlog1py(a, b) -> Float, numbers both, in [SPECIAL], in_place no {
         float = special::xlog1py(a, b),
+        wgsl = "select(a * log1p(b), 0.0, a == 0.0 && !isnan(b))",
         grad a(g; a, b) = (g * b.log1p()).masked(&a.equals(0).logical_and(&b.at_most(-1)).logical_not()),
         grad b(g; a, b) = g * a / (b + 1.0),
     }

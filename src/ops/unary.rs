@@ -163,6 +163,7 @@ pointwise! {
         float = x.floor(),
         int = x,
         wgsl = "floor(x)",
+        wgsl_int = "x",
         grad x(g) = g.zeros_like(),
     }
 }
@@ -173,6 +174,7 @@ pointwise! {
         float = x.ceil(),
         int = x,
         wgsl = "ceil(x)",
+        wgsl_int = "x",
         grad x(g) = g.zeros_like(),
     }
 }
@@ -183,6 +185,7 @@ pointwise! {
         float = x.trunc(),
         int = x,
         wgsl = "trunc(x)",
+        wgsl_int = "x",
         grad x(g) = g.zeros_like(),
     }
 }
@@ -225,6 +228,8 @@ pointwise! {
             }
         },
         int = x,
+        wgsl = "select(select(round(x / pow(10.0, -decimals)) * pow(10.0, -decimals), round(x * pow(10.0, decimals)) / pow(10.0, decimals), decimals > 0.0), round(x), decimals == 0.0)",
+        wgsl_int = "x",
         grad x(g) = g.zeros_like(),
     }
 }
@@ -280,6 +285,8 @@ pointwise! {
         float = x == R::INFINITY,
         int = false,
         bool = false,
+        wgsl = "isinf(x) && x > 0.0",
+        wgsl_int = "false",
     }
 }
 
@@ -298,6 +305,8 @@ pointwise! {
         float = x == R::NEG_INFINITY,
         int = false,
         bool = false,
+        wgsl = "isinf(x) && x < 0.0",
+        wgsl_int = "false",
     }
 }
 
@@ -308,6 +317,7 @@ pointwise! {
         int = true,
         bool = true,
         complex = x.im() == 0.0,
+        wgsl = "true",
     }
 }
 

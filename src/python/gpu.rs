@@ -101,7 +101,7 @@ fn set_rng_state(state: &[u8]) -> PyResult<()> {
 fn rows() -> Vec<(&'static str, usize, usize, bool)> {
     let rows = crate::ops::all()
         .filter_map(|op| op.pointwise)
-        .filter(|row| row.wgsl.is_some());
+        .filter(|row| row.wgsl.or(row.wgsl_int).is_some());
     rows.map(|row| (row.name, row.inputs.len(), row.params.len(), row.masked))
         .collect()
 }

@@ -3,6 +3,7 @@
 //! Each returns false, and has touched nothing, where a tensor is not one the kernels take; the tensor code of the
 //! optimizer in Python then does the step.
 
+#[cfg(feature = "gpu")]
 use super::error::to_py;
 use super::object::Arg;
 use crate::cpu::optim::{Float, adagrad, adam, rmsprop, sgd};

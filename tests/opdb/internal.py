@@ -4,6 +4,7 @@ import numpy as np
 
 import rtorch as torch
 
+from .indexing import SCATTER_ADD, written
 from .row import Error, op, private
 from .row import Sample as S
 from .samples import calls, given, unary
@@ -130,4 +131,14 @@ op(
     given(lambda make: (make(5, 3), torch.tensor([0, 2]), 0.5, 2.0)),
     **IN_PLACE | {"space": ""},
     tol=(1e-5, 1e-5),
+)
+op("float_power_", np.float_power, calls((2,), shapes=((2, 3),)), **IN_PLACE, dtypes="d")
+op("index_add_", written(np.add), given(lambda make: (make(3, 4), 0, make.index(5, high=3), make(5, 4))), **IN_PLACE)
+op("index_copy_", written(None), given(lambda make: (make(3, 4), 0, torch.tensor([2, 0]), make(2, 4))), **IN_PLACE)
+op("scatter_add_", SCATTER_ADD, given(lambda make: (make(3, 4), 0, make.index(2, 4, high=3), make(2, 4))), **IN_PLACE)
+op(
+    "scatter_",
+    lambda x, dim, i, v: (np.put_along_axis(x, i, v, dim), x)[1],
+    given(lambda make: (make(3, 4), 1, torch.tensor([[1], [2], [0]]), 2.0)),
+    **IN_PLACE,
 )
