@@ -78,12 +78,11 @@ impl Loop {
             for (slot, o) in s.iter_mut().zip(operands) {
                 *slot = o[d];
             }
-            if let (Some(last), Some(n)) = (out.strides.last(), out.sizes.last_mut()) {
-                if (0..count).all(|k| s[k] == last[k] * *n as isize) {
+            if let (Some(last), Some(n)) = (out.strides.last(), out.sizes.last_mut())
+                && (0..count).all(|k| s[k] == last[k] * *n as isize) {
                     *n *= sizes[d];
                     continue;
                 }
-            }
             out.sizes.push(sizes[d]);
             out.strides.push(s);
         }

@@ -197,7 +197,7 @@ pub trait Element: Copy + Default + PartialEq + Send + Sync + 'static {
 /// C's float-to-integer conversion as x86 does it: what does not fit goes through the widest signed type.
 #[inline]
 fn int_of(x: f64) -> i64 {
-    if x >= -9.223372036854775808e18 && x < 9.223372036854775808e18 {
+    if (-9.223372036854775808e18..9.223372036854775808e18).contains(&x) {
         x as i64
     } else {
         i64::MIN

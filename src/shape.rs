@@ -179,7 +179,7 @@ pub fn infer_size(shape: &[i64], numel: usize) -> Result<Sizes> {
             list(shape)
         );
         crate::check!(
-            numel % known == 0,
+            numel.is_multiple_of(known),
             Runtime,
             "shape '{}' is invalid for input of size {numel}",
             list(shape)

@@ -29,7 +29,7 @@ impl Batch<'_> {
 
     /// The class at place `s` of the labels with blanks around and between them.
     fn class(&self, n: usize, s: usize) -> usize {
-        if s % 2 == 0 {
+        if s.is_multiple_of(2) {
             self.blank
         } else {
             self.labels[n][s / 2]

@@ -210,12 +210,11 @@ fn collapse(mut axes: SmallVec<[Axis; 5]>) -> SmallVec<[Axis; 5]> {
     axes.sort_by_key(|a| a.stride.abs());
     let mut out: SmallVec<[Axis; 5]> = SmallVec::new();
     for a in axes {
-        if let Some(last) = out.last_mut() {
-            if a.stride == last.stride * last.n as isize && a.out == last.out * last.n as isize {
+        if let Some(last) = out.last_mut()
+            && a.stride == last.stride * last.n as isize && a.out == last.out * last.n as isize {
                 last.n *= a.n;
                 continue;
             }
-        }
         out.push(a);
     }
     out
@@ -553,8 +552,8 @@ macro_rules! ranked {
     })* };
 }
 ranked! {
-    f32: f32::NEG_INFINITY, f32::INFINITY, |x| x != x;
-    f64: f64::NEG_INFINITY, f64::INFINITY, |x| x != x;
+    f32: f32::NEG_INFINITY, f32::INFINITY, |x| f32::is_nan(x);
+    f64: f64::NEG_INFINITY, f64::INFINITY, |x| f64::is_nan(x);
     i64: i64::MIN, i64::MAX, |_x| false;
 }
 
@@ -757,14 +756,14 @@ impl<T: Real, const ORDER: u8> Fold for Norm<T, ORDER> {
     fn merge(&self, a: T, b: T) -> T {
         match ORDER {
             order::INF => {
-                if a != a || a > b {
+                if a.is_nan() || a > b {
                     a
                 } else {
                     b
                 }
             }
             order::NEG_INF => {
-                if a != a || a < b {
+                if a.is_nan() || a < b {
                     a
                 } else {
                     b

@@ -41,7 +41,7 @@ fn lanes<T: Real>(
 
 #[inline(always)]
 fn larger<T: Real>(a: T, b: T) -> T {
-    if a > b || a != a { a } else { b }
+    if a > b || a.is_nan() { a } else { b }
 }
 
 /// The geometry of a block.
@@ -120,7 +120,7 @@ impl<T: Real, const LOG: bool> Work for Softmax<T, LOG> {
                 for j in 0..n {
                     for k in 0..m {
                         let e = (*x.add(j * inner + k) - top[k]).exp();
-                        sum[k] = sum[k] + e;
+                        sum[k] += e;
                         if !LOG {
                             *y.add(j * inner + k) = e;
                         }
@@ -203,7 +203,7 @@ impl<T: Real, const LOG: bool> Work for Backward<T, LOG> {
                 for j in 0..n {
                     for k in 0..m {
                         let p = j * inner + k;
-                        sum[k] = sum[k] + weight(*g.add(p), *y.add(p));
+                        sum[k] += weight(*g.add(p), *y.add(p));
                     }
                 }
                 for j in 0..n {

@@ -30,7 +30,7 @@ fn softmax_row<R: Real + std::ops::AddAssign>(x: &[R], y: &mut [R]) {
         sum += *y;
     }
     for y in y.iter_mut() {
-        *y = *y / sum;
+        *y /= sum;
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Conv {
 }
 
 /// The elements of a new contiguous tensor, for a kernel to fill.
+#[allow(clippy::mut_from_ref)] // a tensor is a handle: the memory behind it is written through any of them
 pub fn fill_slice<T: Element>(t: &Tensor) -> Result<&mut [T]> {
     let n = t.as_slice::<T>()?.len();
     // SAFETY: contiguous elements of this dtype, as just checked; the callers hold the only handle to new memory.

@@ -84,15 +84,14 @@ pub const fn index_of(names: &[&str], name: &str) -> usize {
 
 /// A wrapped number has the promoted dtype's value without a cast of its own.
 fn common_of(ins: &[&Tensor]) -> Result<DType> {
-    if let [a, rest @ ..] = ins {
-        if !a.is_wrapped()
+    if let [a, rest @ ..] = ins
+        && !a.is_wrapped()
             && rest
                 .iter()
                 .all(|b| b.dtype() == a.dtype() && !b.is_wrapped())
         {
             return Ok(a.dtype());
         }
-    }
     let mut r = ResultType::default();
     for t in ins {
         r.add(t.dtype(), t.ndim(), t.is_wrapped())?;

@@ -339,7 +339,7 @@ fn determinants(a: &Tensor) -> Result<[Tensor; 3]> {
                     s = -s;
                     d = -d;
                 }
-                d = d * u;
+                d *= u;
                 let r = u.abs();
                 l += r.ln();
                 s = if r == 0.0 { F::real(0.0) } else { s * (u / F::real(r)) };

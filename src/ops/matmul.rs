@@ -930,8 +930,8 @@ fn batched(
 
 /// The product over the last two axes of operands of which one has three or more, batch axes broadcast.
 fn products(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if b.ndim() == 2 {
-        if let Some(left) = Mat::folded(a) {
+    if b.ndim() == 2
+        && let Some(left) = Mat::folded(a) {
             let right = Mat::of(b);
             check_inner(&left, &right)?;
             check_same_dtype(a, b)?;
@@ -943,7 +943,6 @@ fn products(a: &Tensor, b: &Tensor) -> Result<Tensor> {
             record_products(a, b, &out);
             return Ok(out);
         }
-    }
     let (left, right) = (Mat::of(a), Mat::of(b));
     let batch = shape::broadcast(left.batch, right.batch)?;
     if b.ndim() == 2 {

@@ -117,11 +117,10 @@ impl SavedNorm {
         } else {
             self.fused_gradients(&grad, &x, weight.as_ref(), g)?
         };
-        if let Some(t) = &gx {
-            if to_statistics.0.is_some() || to_statistics.1.is_some() {
+        if let Some(t) = &gx
+            && (to_statistics.0.is_some() || to_statistics.1.is_some()) {
                 gx = Some(t.add(&statistics_gradient(to_statistics, &x, self.plan)?)?);
             }
-        }
         let mut out = autograd::GradVec::new();
         out.push(gx);
         if let Some(w) = &weight {
@@ -507,7 +506,7 @@ fn group_normalised(
     );
     let groups = groups as usize;
     crate::check!(
-        channels % groups == 0,
+        channels.is_multiple_of(groups),
         Runtime,
         "Expected number of channels in input to be divisible by num_groups, but got input of shape {} and \
          num_groups={groups}",

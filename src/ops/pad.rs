@@ -21,7 +21,7 @@ fn per_dimension(pad: &[i64], ndim: usize) -> Vec<(usize, i64, i64)> {
 
 fn check_length(pad: &[i64], ndim: usize) -> Result<()> {
     crate::check!(
-        pad.len() % 2 == 0,
+        pad.len().is_multiple_of(2),
         Runtime,
         "Padding length must be divisible by 2"
     );

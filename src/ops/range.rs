@@ -41,7 +41,7 @@ fn need_real(op: &str, dtype: DType) -> Result<()> {
 
 /// Checks a range's bounds against its step.
 fn check_range(s: f64, e: f64, d: f64) -> Result<()> {
-    crate::check!(d > 0.0 || d < 0.0, Runtime, "step must be nonzero");
+    crate::check!(d != 0.0, Runtime, "step must be nonzero");
     crate::check!(
         s.is_finite() && e.is_finite(),
         Runtime,
@@ -57,7 +57,7 @@ fn check_range(s: f64, e: f64, d: f64) -> Result<()> {
 
 fn count(n: f64) -> Result<usize> {
     crate::check!(
-        n >= 0.0 && n < 9.0e18,
+        (0.0..9.0e18).contains(&n),
         Runtime,
         "invalid size, possible overflow?"
     );

@@ -81,14 +81,14 @@ impl Tensor {
             } else {
                 let ratio = to / from;
                 crate::check!(
-                    sizes[n - 1] % ratio == 0,
+                    sizes[n - 1].is_multiple_of(ratio),
                     Runtime,
                     "self.size(-1) must be divisible by {ratio} {}, but got {}",
                     why(),
                     sizes[n - 1]
                 );
                 crate::check!(
-                    offset % ratio == 0,
+                    offset.is_multiple_of(ratio),
                     Runtime,
                     "self.storage_offset() must be divisible by {ratio} {}, but got {offset}",
                     why()
@@ -870,7 +870,7 @@ impl Tensor {
             "Tensor must have a stride divisible by 2 for all but last dimension"
         );
         crate::check!(
-            self.offset() % 2 == 0,
+            self.offset().is_multiple_of(2),
             Runtime,
             "Tensor must have a storage_offset divisible by 2"
         );

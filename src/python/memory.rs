@@ -227,13 +227,11 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Te
     if convert::number(data).map_err(too_big)?.is_none()
         && !data.is_instance_of::<PyList>()
         && !data.is_instance_of::<PyTuple>()
-    {
-        if let Some(t) = foreign_array(data)? {
+        && let Some(t) = foreign_array(data)? {
             return t
                 .to_options(dtype, None, true, None)
                 .map_err(|e| to_py(py, e));
         }
-    }
     let mut sizes = Sizes::new();
     let mut leaf = None;
     nested_sizes(data, &mut sizes, &mut leaf)?;
@@ -251,14 +249,13 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Te
     let t = Tensor::empty(&sizes, dtype, Device::Cpu).map_err(|e| to_py(py, e))?;
     for (i, v) in values.iter().enumerate() {
         check_range(py, *v, dtype)?;
-        if let (Scalar::Complex(_, im), false) = (*v, dtype.is_complex()) {
-            if im != 0.0 || dtype != DType::Bool {
+        if let (Scalar::Complex(_, im), false) = (*v, dtype.is_complex())
+            && (im != 0.0 || dtype != DType::Bool) {
                 return Err(PyTypeError::new_err(format!(
                     "can't convert complex to {}",
                     if dtype.is_floating() { "float" } else { "int" }
                 )));
             }
-        }
         // SAFETY: `i` is below the element count of a contiguous tensor.
         unsafe { v.write(t.data_ptr().add(i * dtype.size()), dtype) };
     }
@@ -856,7 +853,7 @@ fn frombuffer(
         )));
     }
     let data = (v.0.buf as *mut u8).wrapping_add(offset as usize);
-    let t = if (data as usize) % dtype.size().min(8) == 0 {
+    let t = if (data as usize).is_multiple_of(dtype.size().min(8)) {
         over(
             py,
             data,

@@ -47,7 +47,8 @@ fn element_type(columns: &[&[Arg]]) -> Option<DType> {
 ///
 /// # Safety
 /// `T` is its element type, and no other slice of its memory is in use.
-unsafe fn elements<'a, T>(t: &'a Tensor) -> &'a mut [T] {
+#[allow(clippy::mut_from_ref)] // a tensor is a handle: the memory behind it is written through any of them
+unsafe fn elements<T>(t: &Tensor) -> &mut [T] {
     let n = t.numel();
     if n == 0 {
         return &mut [];

@@ -279,13 +279,12 @@ unsafe extern "C" fn float(o: Object) -> Object {
     unsafe {
         unary(o, |py, t| {
             let s = single(py, t)?;
-            if let crate::scalar::Scalar::Complex(_, im) = s {
-                if im != 0.0 {
+            if let crate::scalar::Scalar::Complex(_, im) = s
+                && im != 0.0 {
                     return Err(PyRuntimeError::new_err(
                         "value cannot be converted to type double without overflow",
                     ));
                 }
-            }
             Ok(ffi::PyFloat_FromDouble(s.to_f64()))
         })
     }
