@@ -33,7 +33,7 @@ class Fuzz:
         import rtorch as torch
 
         self.opdb, self.torch = opdb, torch
-        self.random = random.Random(seed)
+        self.seed, self.random = seed, random.Random(seed)
         self.dtypes = [
             torch.float32,
             torch.float64,
@@ -205,7 +205,7 @@ class Fuzz:
         count, index = 0, start
         while time.monotonic() < until:
             name = self.names[index % len(self.names)]
-            self.random.seed(f"{SEED} {index}")
+            self.random.seed(f"{self.seed} {index}")
             index += 1
             try:
                 f, args, kwargs, shown = self.call(name)

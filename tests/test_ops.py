@@ -9,6 +9,9 @@ import opdb
 import rtorch as torch
 from opdb.row import HALVES, TOLERANCES
 
+# Numpy says so of means of nothing.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
 TABLE = {}
 for _entry in torch._C.op_table():
     TABLE.setdefault(_entry["name"], []).append(_entry)
