@@ -317,8 +317,8 @@ impl Stage<'_> {
         }
         let mut ins = [std::ptr::null::<u8>(); MAX_OPERANDS];
         if all {
-            for k in 0..count {
-                ins[k] = p[k + 1];
+            for (slot, &q) in ins.iter_mut().zip(&p[1..=count]) {
+                *slot = q;
             }
             // SAFETY: every operand is contiguous in this run and disjoint from the output.
             unsafe { (self.kernel)(ins.as_ptr(), p[0], n, self.params) };

@@ -455,7 +455,7 @@ mod tests {
     fn second_derivatives_of_a_product() {
         let x = leaf(&[2.0]);
         let y = x.mul(&x).unwrap().mul(&x).unwrap();
-        let g = grad(&[(y, None)], &[x.clone()], true)
+        let g = grad(&[(y, None)], std::slice::from_ref(&x), true)
             .unwrap()
             .remove(0)
             .unwrap();

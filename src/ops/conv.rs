@@ -33,6 +33,14 @@ pub fn fill_slice<T: Element>(t: &Tensor) -> Result<&mut [T]> {
 
 /// Repeats a single value for every spatial axis; other lengths are an error.
 fn spread(name: &str, values: &[i64], n: usize) -> Result<SmallVec<[i64; 3]>> {
+    // Window arithmetic adds and multiplies these; beyond 31 bits no tensor could answer.
+    for &v in values {
+        crate::check!(
+            v.unsigned_abs() <= i32::MAX as u64,
+            Runtime,
+            "{name} is out of range: got {v}"
+        );
+    }
     match values.len() {
         1 => Ok(SmallVec::from_elem(values[0], n)),
         len if len == n => Ok(SmallVec::from_slice(values)),

@@ -412,6 +412,12 @@ fn split_evenly(x: &Tensor, sections: i64, dim: i64) -> Result<Vec<Tensor>> {
         Runtime,
         "number of sections must be larger than 0, got {sections}"
     );
+    // Every section is a tensor of its own, empty ones too.
+    crate::check!(
+        sections <= 1 << 24,
+        Runtime,
+        "tensor_split: {sections} sections are too many"
+    );
     let d = shape::wrap_dim(dim, x.ndim())?;
     let n = x.sizes()[d] as i64;
     let (size, longer) = (n / sections, n % sections);

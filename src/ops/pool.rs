@@ -55,6 +55,14 @@ fn times(sizes: impl IntoIterator<Item = i64>) -> String {
 
 /// One number for every axis, or as many as there are axes.
 fn each(op: &str, name: &str, values: &[i64], n: usize) -> Result<SmallVec<[i64; 3]>> {
+    // Window arithmetic adds and multiplies these; beyond 31 bits no tensor could answer.
+    for &v in values {
+        crate::check!(
+            v.unsigned_abs() <= i32::MAX as u64,
+            Runtime,
+            "{op}: {name} is out of range: got {v}"
+        );
+    }
     match values.len() {
         1 => Ok(SmallVec::from_elem(values[0], n)),
         len if len == n => Ok(SmallVec::from_slice(values)),

@@ -244,13 +244,13 @@ fn on_device(kind: Kind, x: &Tensor, dims: &[usize], keepdim: bool) -> Result<Te
             fold(Fold::Sum, &off.mul(&off)?, &sizes)?
                 .div_scalar((count as f64 - correction).max(0.0))
         }
-        Kind::Norm(p) if p == 0.0 => fold(
+        Kind::Norm(0.0) => fold(
             Fold::Sum,
             &x.to_dtype(DType::Bool)?.to_dtype(x.dtype())?,
             &sizes,
         ),
-        Kind::Norm(p) if p == 1.0 => fold(Fold::Sum, &x.abs()?, &sizes),
-        Kind::Norm(p) if p == 2.0 => fold(Fold::Sum, &x.mul(x)?, &sizes)?.sqrt(),
+        Kind::Norm(1.0) => fold(Fold::Sum, &x.abs()?, &sizes),
+        Kind::Norm(2.0) => fold(Fold::Sum, &x.mul(x)?, &sizes)?.sqrt(),
         Kind::Norm(p) if p == f64::INFINITY => fold(Fold::Max, &x.abs()?, &sizes),
         Kind::Norm(p) if p == f64::NEG_INFINITY => fold(Fold::Min, &x.abs()?, &sizes),
         Kind::Norm(p) => fold(Fold::Sum, &x.abs()?.pow(&Tensor::wrapped(p)?)?, &sizes)?

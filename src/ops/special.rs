@@ -109,6 +109,13 @@ fn dimensional(_: &[&Tensor], params: &[Scalar], promoted: DType) -> Result<()> 
         Runtime,
         "p has to be greater than or equal to 1"
     );
+    // One term per dimension: a bound keeps a slip from running for hours.
+    crate::check!(
+        params[0].to_i64() <= 1_000_000,
+        Runtime,
+        "p is too large: got {}",
+        params[0].to_i64()
+    );
     crate::check!(
         !promoted.is_complex(),
         NotImplemented,

@@ -92,6 +92,13 @@ fn indices(op: &str, half: Half, rows: i64, columns: i64, k: i64, o: Options) ->
         "\"{op}\" not implemented for '{}'",
         dtype.scalar_name()
     );
+    // Both triangles are at most the whole matrix, which must be countable and fit in memory.
+    crate::check!(
+        crate::shape::numel(&[rows as usize, columns as usize]).is_ok_and(|n| n < 1 << 33)
+            && rows < 1 << 33,
+        Runtime,
+        "{op}: {rows} x {columns} indices do not fit in memory"
+    );
     let (mut at_row, mut at_column) = (Vec::<i64>::new(), Vec::<i64>::new());
     for i in 0..rows as usize {
         let (first, end) = kept(half, i, k, columns as usize);
