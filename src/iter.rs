@@ -79,10 +79,11 @@ impl Loop {
                 *slot = o[d];
             }
             if let (Some(last), Some(n)) = (out.strides.last(), out.sizes.last_mut())
-                && (0..count).all(|k| s[k] == last[k] * *n as isize) {
-                    *n *= sizes[d];
-                    continue;
-                }
+                && (0..count).all(|k| s[k] == last[k] * *n as isize)
+            {
+                *n *= sizes[d];
+                continue;
+            }
             out.sizes.push(sizes[d]);
             out.strides.push(s);
         }

@@ -102,6 +102,8 @@ def python_type(text):
     text = SPELLINGS.get(text, text)
     if re.fullmatch(r"int\[\d+\]", text):
         found = "_int | Sequence[_int]"
+    elif text == "Tensor[*]":
+        found = "Tensor | Sequence[Tensor]"
     else:
         found = TYPES[text]
     return f"{found} | None" if optional else found
@@ -128,8 +130,14 @@ class Parameter:
             self.type += " | None"
         self.default = default
 
+    @property
+    def variadic(self):
+        """Whether any number of tensors may stand here."""
+        return self.kind == "Tensor[*]"
+
     def __str__(self):
-        return f"{self.name}: {self.type}" + (" = ..." if self.default else "")
+        star = "*" if self.variadic else ""
+        return f"{star}{self.name}: {self.type}" + (" = ..." if self.default else "")
 
 
 class Signature:
@@ -138,9 +146,10 @@ class Signature:
     def __init__(self, schema):
         params, _, result = schema.rpartition("->")
         inside = params.strip().partition("(")[2].removesuffix(")")
-        positional, _, named = inside.partition("*") if "*" in inside else (inside, "", "")
-        self.positional = [Parameter(p) for p in split(positional)]
-        self.named = [Parameter(p) for p in split(named.lstrip(", "))]
+        parts = split(inside)
+        at = parts.index("*") if "*" in parts else len(parts)
+        self.positional = [Parameter(p) for p in parts[:at]]
+        self.named = [Parameter(p) for p in parts[at + 1 :]]
         self.returns = returns(result)
 
     def forms(self, method, out, in_place):
@@ -151,7 +160,9 @@ class Signature:
             extra = [f"out: {self.returns} | None = ..."]
         first = ["self"] if method else []
         named = [str(p) for p in self.named] + extra
-        yield [*first, *map(str, positional), *(["*", *named] if named else [])]
+        # After `*tensors` everything is by keyword anyway.
+        star = [] if any(p.variadic for p in positional) else ["*"]
+        yield [*first, *map(str, positional), *([*star, *named] if named else [])]
         if positional and positional[0].kind == "int[]" and len(positional) == 1:
             yield [*first, f"*{positional[0].name}: _int", *named]
 

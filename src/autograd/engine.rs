@@ -147,9 +147,10 @@ fn run_tensor_hooks(node: &Rc<Node>, grads: &mut GradVec) -> Result<()> {
     }
     for (output, _, hook) in &hooks {
         if let Some(Some(g)) = grads.get(*output as usize).cloned()
-            && let Some(new) = hook(&g)? {
-                grads[*output as usize] = Some(new);
-            }
+            && let Some(new) = hook(&g)?
+        {
+            grads[*output as usize] = Some(new);
+        }
     }
     for (output, meta) in &retain {
         if let (Some(meta), Some(Some(g))) = (meta.upgrade(), grads.get(*output as usize)) {

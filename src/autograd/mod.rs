@@ -147,6 +147,14 @@ impl Tensor {
         }
     }
 
+    /// Lets the node of a composite's result print under PyTorch's name for the whole.
+    pub fn named(self, label: &'static str) -> Tensor {
+        if let Some((node, _)) = self.grad_fn() {
+            node.set_label(label);
+        }
+        self
+    }
+
     /// Forgets the history (`detach_`).
     pub fn clear_grad_fn(&self) {
         if let Some(meta) = self.meta() {

@@ -48,6 +48,8 @@ pub struct Hooks {
 /// One recorded op.
 pub struct Node {
     name: Cow<'static, str>,
+    /// What PyTorch calls the op that several nodes make up here, set on the last of them.
+    label: Cell<Option<&'static str>>,
     /// Grows with creation, so descending order is a topological order; accumulators have 0 and run last.
     seq: u64,
     edges: RefCell<SmallVec<[Option<Edge>; 3]>>,
@@ -93,6 +95,7 @@ impl Node {
     ) -> Rc<Node> {
         Rc::new(Node {
             name: name.into(),
+            label: Cell::new(None),
             seq: NEXT.with(|n| n.replace(n.get() + 1)),
             edges: RefCell::new(edges),
             backward: RefCell::new(Some(backward)),
@@ -106,6 +109,7 @@ impl Node {
     pub(super) fn accumulator(t: &Tensor, leaf: Weak<Meta>) -> Rc<Node> {
         let node = Node {
             name: "AccumulateGrad".into(),
+            label: Cell::new(None),
             seq: 0,
             edges: RefCell::default(),
             backward: RefCell::new(None),
@@ -125,7 +129,7 @@ impl Node {
 
     /// The name as PyTorch prints it: the row `add` records `AddBackward0`.
     pub fn display_name(&self) -> String {
-        let raw = self.name();
+        let raw = self.label.get().unwrap_or(self.name());
         if raw.chars().any(|c| c.is_ascii_uppercase()) {
             return raw.to_string();
         }
@@ -140,12 +144,19 @@ impl Node {
             // `log1p` is Log1P.
             upper = c.is_ascii_digit();
         }
-        let out = match out.as_str() {
-            "TrueDivide" => "Div".to_string(),
-            _ => out,
-        };
-        format!("{out}Backward0")
+        // Rows that PyTorch counts as overloads of another op.
+        match out.as_str() {
+            "TrueDivide" => "DivBackward0".into(),
+            "PowConstant" => "PowBackward0".into(),
+            "Pow" => "PowBackward1".into(),
+            _ => format!("{out}Backward0"),
+        }
     }
+    /// Prints the node under another name.
+    pub fn set_label(&self, label: &'static str) {
+        self.label.set(Some(label));
+    }
+
     pub fn seq(&self) -> u64 {
         self.seq
     }

@@ -211,10 +211,12 @@ fn collapse(mut axes: SmallVec<[Axis; 5]>) -> SmallVec<[Axis; 5]> {
     let mut out: SmallVec<[Axis; 5]> = SmallVec::new();
     for a in axes {
         if let Some(last) = out.last_mut()
-            && a.stride == last.stride * last.n as isize && a.out == last.out * last.n as isize {
-                last.n *= a.n;
-                continue;
-            }
+            && a.stride == last.stride * last.n as isize
+            && a.out == last.out * last.n as isize
+        {
+            last.n *= a.n;
+            continue;
+        }
         out.push(a);
     }
     out

@@ -49,7 +49,6 @@ pointwise! {
     bitwise_not(x) -> Promote {
         int = !x,
         bool = !x,
-        wgsl_int = "~x",
         no_grad = "integer",
     }
 }

@@ -86,12 +86,12 @@ pub const fn index_of(names: &[&str], name: &str) -> usize {
 fn common_of(ins: &[&Tensor]) -> Result<DType> {
     if let [a, rest @ ..] = ins
         && !a.is_wrapped()
-            && rest
-                .iter()
-                .all(|b| b.dtype() == a.dtype() && !b.is_wrapped())
-        {
-            return Ok(a.dtype());
-        }
+        && rest
+            .iter()
+            .all(|b| b.dtype() == a.dtype() && !b.is_wrapped())
+    {
+        return Ok(a.dtype());
+    }
     let mut r = ResultType::default();
     for t in ins {
         r.add(t.dtype(), t.ndim(), t.is_wrapped())?;

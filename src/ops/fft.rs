@@ -257,11 +257,12 @@ fn to_real(
     }
     let dims: Vec<usize> = others.iter().map(|a| a.0).collect();
     let count: usize = dims.iter().map(|&d| half.sizes()[d]).product::<usize>() * n as usize;
-    let half = transform(&half, &dims, direction, norm.scale(direction, count))?;
+    let scale = norm.scale(direction, count);
+    let half = transform(&half, &dims, direction, 1.0)?;
     // The rest of the spectrum mirrors the elements 1 to (n - 1) / 2.
     let mirrored = half.narrow(last as i64, 1, (n - 1) / 2)?.conj()?;
     let full = cat(&[half, flip(&mirrored, &[last as i64])?], last as i64)?;
-    transform(&full, &[last], direction, 1.0)?
+    transform(&full, &[last], direction, scale)?
         .real()?
         .contiguous()
 }

@@ -392,7 +392,8 @@ op! {
         "(Tensor input, Tensor target, bool? size_average=None, bool? reduce=None, str reduction='mean', Tensor? weight=None) -> Tensor" => |a| {
             let (x, t) = broadcast(&a.tensor(0), &a.tensor(1))?;
             check_weight(&x, a.opt_tensor(5))?;
-            Reduction::of(a, 2, 3, 4)?.apply_weighted(x.mse(&t)?, a.opt_tensor(5))
+            let loss = Reduction::of(a, 2, 3, 4)?.apply_weighted(x.mse(&t)?, a.opt_tensor(5))?;
+            Ok(loss.named("MseLossBackward0"))
         },
     }
 }

@@ -931,18 +931,19 @@ fn batched(
 /// The product over the last two axes of operands of which one has three or more, batch axes broadcast.
 fn products(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if b.ndim() == 2
-        && let Some(left) = Mat::folded(a) {
-            let right = Mat::of(b);
-            check_inner(&left, &right)?;
-            check_same_dtype(a, b)?;
-            let mut sizes: Sizes = SmallVec::from_slice(a.sizes());
-            let last = sizes.len() - 1;
-            sizes[last] = right.cols;
-            let out = Tensor::empty(&sizes, a.dtype(), a.device())?;
-            multiply("addmm_impl_cpu_", &left, &right, &[], &out, ONE, ZERO)?;
-            record_products(a, b, &out);
-            return Ok(out);
-        }
+        && let Some(left) = Mat::folded(a)
+    {
+        let right = Mat::of(b);
+        check_inner(&left, &right)?;
+        check_same_dtype(a, b)?;
+        let mut sizes: Sizes = SmallVec::from_slice(a.sizes());
+        let last = sizes.len() - 1;
+        sizes[last] = right.cols;
+        let out = Tensor::empty(&sizes, a.dtype(), a.device())?;
+        multiply("addmm_impl_cpu_", &left, &right, &[], &out, ONE, ZERO)?;
+        record_products(a, b, &out);
+        return Ok(out);
+    }
     let (left, right) = (Mat::of(a), Mat::of(b));
     let batch = shape::broadcast(left.batch, right.batch)?;
     if b.ndim() == 2 {

@@ -168,6 +168,13 @@ fn cross(a: &Tensor, b: &Tensor, dim: i64) -> Result<Tensor> {
 }
 
 fn vecdot(a: &Tensor, b: &Tensor, dim: i64) -> Result<Tensor> {
+    for t in [a, b] {
+        crate::check!(
+            t.ndim() > 0,
+            Runtime,
+            "linalg.vecdot: expected operands of at least one dimension, got a 0-dim tensor"
+        );
+    }
     let product = a.conj()?.mul(b)?;
     let d = shape::wrap_dim(dim, product.ndim())?;
     product.sum_dims(&[d], false)

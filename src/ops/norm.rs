@@ -118,9 +118,10 @@ impl SavedNorm {
             self.fused_gradients(&grad, &x, weight.as_ref(), g)?
         };
         if let Some(t) = &gx
-            && (to_statistics.0.is_some() || to_statistics.1.is_some()) {
-                gx = Some(t.add(&statistics_gradient(to_statistics, &x, self.plan)?)?);
-            }
+            && (to_statistics.0.is_some() || to_statistics.1.is_some())
+        {
+            gx = Some(t.add(&statistics_gradient(to_statistics, &x, self.plan)?)?);
+        }
         let mut out = autograd::GradVec::new();
         out.push(gx);
         if let Some(w) = &weight {

@@ -682,7 +682,8 @@ op! {
         },
         "(Tensor input, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor" => |a| {
             let t = a.tensor(0);
-            t.sum_with(&axes(a.opt_ints(1), t.ndim())?, a.bool(2), a.dtype(3))
+            let sum = t.sum_with(&axes(a.opt_ints(1), t.ndim())?, a.bool(2), a.dtype(3))?;
+            Ok(if sum.same(&t) { sum } else { sum.named("SumBackward1") })
         },
     }
 }

@@ -86,6 +86,7 @@ pointwise! {
         int = x.signum(),
         bool = x,
         wgsl = "sign(x)",
+        wgsl_int = "select(select(x - x, x / x, x > (x - x)), (x - x) - (x / x), x < (x - x))",
         grad x(g) = g.zeros_like(),
     }
 }
@@ -98,6 +99,7 @@ pointwise! {
         bool = x,
         complex = x.sgn(),
         wgsl = "sign(x)",
+        wgsl_int = "select(select(x - x, x / x, x > (x - x)), (x - x) - (x / x), x < (x - x))",
         grad x(g; x, out) = if x.is_complex() {
             // The part of g along the direction of x does not change it.
             let along = (g.conj() * out).real() * out;

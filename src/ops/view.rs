@@ -395,7 +395,11 @@ impl Tensor {
         let clamp = |i: i64| if i < 0 { (i + n).max(0) } else { i.min(n) };
         let start = clamp(start.unwrap_or(0));
         let end = clamp(end.unwrap_or(i64::MAX)).max(start);
-        let len = if end > start { (end - start - 1) / step + 1 } else { 0 };
+        let len = if end > start {
+            (end - start - 1) / step + 1
+        } else {
+            0
+        };
         self.strided_slice(d, start, len, step)
     }
 

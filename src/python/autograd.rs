@@ -93,9 +93,41 @@ fn _run_backward(
 }
 
 /// A node of the graph: `y.grad_fn`.
-#[pyclass(name = "Node", module = "rtorch.autograd.graph", frozen)]
+#[pyclass(name = "Node", module = "rtorch.autograd.graph", frozen, subclass)]
 pub struct PyNode {
     node: Gil<Rc<Node>>,
+}
+
+thread_local! {
+    /// One class per node name, so that `type(y.grad_fn).__name__` says what made `y`.
+    static CLASSES: RefCell<std::collections::HashMap<String, Py<PyAny>>> = RefCell::default();
+}
+
+/// The Python object of a node, of a class named after it.
+fn node_object(py: Python<'_>, node: Rc<Node>) -> PyResult<Py<PyAny>> {
+    let name = match node.is_accumulator() {
+        true => "AccumulateGrad".to_string(),
+        false => node.display_name(),
+    };
+    let object = Py::new(py, PyNode { node: Gil(node) })?.into_any();
+    let known = CLASSES.with(|c| c.borrow().get(&name).map(|c| c.clone_ref(py)));
+    let class = match known {
+        Some(class) => class,
+        None => {
+            let body = PyDict::new(py);
+            body.set_item("__slots__", PyTuple::empty(py))?;
+            body.set_item("__module__", "rtorch.autograd.graph")?;
+            let bases = (py.get_type::<PyNode>(),);
+            let class = py
+                .get_type::<pyo3::types::PyType>()
+                .call1((&name, bases, body))?
+                .unbind();
+            CLASSES.with(|c| c.borrow_mut().insert(name, class.clone_ref(py)));
+            class
+        }
+    };
+    object.setattr(py, "__class__", class)?;
+    Ok(object)
 }
 
 impl PyNode {
@@ -105,9 +137,7 @@ impl PyNode {
             .edges()
             .into_iter()
             .map(|e| match e {
-                Some(Edge { node, output }) => {
-                    (Py::new(py, PyNode { node: Gil(node) })?.into_any(), output).into_pyobject(py)
-                }
+                Some(Edge { node, output }) => (node_object(py, node)?, output).into_pyobject(py),
                 None => (py.None(), 0u32).into_pyobject(py),
             })
             .collect::<PyResult<Vec<_>>>()?;
@@ -267,7 +297,7 @@ fn handle(py: Python<'_>, node: Rc<Node>, id: u64) -> PyResult<Py<PyAny>> {
 pub fn grad_fn(py: Python<'_>, t: &Tensor) -> PyResult<Py<PyAny>> {
     match t.grad_fn() {
         Some((node, _)) if node.is_accumulator() => Ok(py.None()),
-        Some((node, _)) => Ok(Py::new(py, PyNode { node: Gil(node) })?.into_any()),
+        Some((node, _)) => node_object(py, node),
         None => Ok(py.None()),
     }
 }

@@ -302,15 +302,16 @@ fn parse(
             Some(a) => out.push(a),
             None => {
                 if matches!(p.ty, Type::Tensors)
-                    && let Ok(items) = o.try_iter() {
-                        for (k, item) in items.enumerate() {
-                            let item = item?;
-                            // SAFETY: a live object under the GIL.
-                            if !unsafe { object::is_tensor(item.as_ptr()) } {
-                                return Ok(Err(Refused::BadElement(k, convert::type_name(&item))));
-                            }
+                    && let Ok(items) = o.try_iter()
+                {
+                    for (k, item) in items.enumerate() {
+                        let item = item?;
+                        // SAFETY: a live object under the GIL.
+                        if !unsafe { object::is_tensor(item.as_ptr()) } {
+                            return Ok(Err(Refused::BadElement(k, convert::type_name(&item))));
                         }
                     }
+                }
                 return Ok(Err(Refused::BadType(i, position, convert::type_name(o))));
             }
         }
@@ -433,13 +434,15 @@ fn run(
     let signatures = entry.signatures();
     let mut keywords: SmallVec<[(&str, Object); 6]> = SmallVec::from_slice(keywords);
     let mut out = None;
-    if entry.op.out && entry.form == Form::Plain
-        && let Some(k) = keywords.iter().position(|k| k.0 == "out") {
-            let o = keywords.remove(k).1;
-            if !bound(py, &o).is_none() {
-                out = Some(outputs(py, entry, bound(py, &o))?);
-            }
+    if entry.op.out
+        && entry.form == Form::Plain
+        && let Some(k) = keywords.iter().position(|k| k.0 == "out")
+    {
+        let o = keywords.remove(k).1;
+        if !bound(py, &o).is_none() {
+            out = Some(outputs(py, entry, bound(py, &o))?);
         }
+    }
     let mut why: SmallVec<[Refused; 4]> = SmallVec::new();
     for (s, overload) in signatures.iter().zip(entry.op.overloads) {
         match parse(py, s, entry.method, given, &keywords)? {
@@ -539,12 +542,12 @@ fn into(
         .iter()
         .position(|p| p.name == "dtype" && p.ty == Type::DType)
         && matches!(args[i], Arg::None)
-            && !args
-                .iter()
-                .any(|a| matches!(a, Arg::Tensor(_) | Arg::Tensors(_)))
-        {
-            args[i] = Arg::DType(outs[0].dtype());
-        }
+        && !args
+            .iter()
+            .any(|a| matches!(a, Arg::Tensor(_) | Arg::Tensors(_)))
+    {
+        args[i] = Arg::DType(outs[0].dtype());
+    }
     let result = autograd::no_grad(|| (overload.run)(&Args(args)))?;
     let results = result.tensors();
     crate::check!(

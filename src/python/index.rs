@@ -164,12 +164,13 @@ fn keys_of(o: &Bound<'_, PyAny>) -> PyResult<Keys> {
         return Ok(keys);
     }
     if let Ok(l) = o.cast::<PyList>()
-        && is_tuple_in_disguise(l) {
-            for item in l.iter() {
-                keys.push(key(&item)?);
-            }
-            return Ok(keys);
+        && is_tuple_in_disguise(l)
+    {
+        for item in l.iter() {
+            keys.push(key(&item)?);
         }
+        return Ok(keys);
+    }
     keys.push(key(o)?);
     Ok(keys)
 }

@@ -227,11 +227,12 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Te
     if convert::number(data).map_err(too_big)?.is_none()
         && !data.is_instance_of::<PyList>()
         && !data.is_instance_of::<PyTuple>()
-        && let Some(t) = foreign_array(data)? {
-            return t
-                .to_options(dtype, None, true, None)
-                .map_err(|e| to_py(py, e));
-        }
+        && let Some(t) = foreign_array(data)?
+    {
+        return t
+            .to_options(dtype, None, true, None)
+            .map_err(|e| to_py(py, e));
+    }
     let mut sizes = Sizes::new();
     let mut leaf = None;
     nested_sizes(data, &mut sizes, &mut leaf)?;
@@ -250,12 +251,13 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Te
     for (i, v) in values.iter().enumerate() {
         check_range(py, *v, dtype)?;
         if let (Scalar::Complex(_, im), false) = (*v, dtype.is_complex())
-            && (im != 0.0 || dtype != DType::Bool) {
-                return Err(PyTypeError::new_err(format!(
-                    "can't convert complex to {}",
-                    if dtype.is_floating() { "float" } else { "int" }
-                )));
-            }
+            && (im != 0.0 || dtype != DType::Bool)
+        {
+            return Err(PyTypeError::new_err(format!(
+                "can't convert complex to {}",
+                if dtype.is_floating() { "float" } else { "int" }
+            )));
+        }
         // SAFETY: `i` is below the element count of a contiguous tensor.
         unsafe { v.write(t.data_ptr().add(i * dtype.size()), dtype) };
     }

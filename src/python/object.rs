@@ -61,10 +61,11 @@ pub unsafe fn replace(o: Object, t: Tensor) {
     // SAFETY: as `peek`; the old tensor is dropped after the field was replaced.
     let old = unsafe { (*(o as *mut PyTensor)).tensor.replace(t) };
     if let Some(old) = &old
-        && old.py_object().get() == o as *mut u8 && !unsafe { peek(o) }.is_some_and(|t| t.same(old))
-        {
-            old.py_object().set(ptr::null_mut());
-        }
+        && old.py_object().get() == o as *mut u8
+        && !unsafe { peek(o) }.is_some_and(|t| t.same(old))
+    {
+        old.py_object().set(ptr::null_mut());
+    }
 }
 
 /// The tensor of an argument.
@@ -72,9 +73,10 @@ pub fn tensor_of(o: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     // SAFETY: a live object under the GIL.
     unsafe {
         if is_tensor(o.as_ptr())
-            && let Some(t) = peek(o.as_ptr()) {
-                return Ok(t.clone());
-            }
+            && let Some(t) = peek(o.as_ptr())
+        {
+            return Ok(t.clone());
+        }
     }
     Err(PyTypeError::new_err(format!(
         "expected a Tensor, but got {}",

@@ -122,7 +122,14 @@ unsafe fn binary(i: usize, a: Object, b: Object, in_place: bool) -> Object {
             } else {
                 bind::call_row(op, &ins)
             };
-            Ok(wrap_raw(r.map_err(|e| to_py(py, e))?))
+            let r = r.map_err(|e| to_py(py, e))?;
+            // `1 - x` is `rsub` in PyTorch's graphs.
+            let reflected = OPERATORS[i] == "sub" && matches!(x, Operand::Number(_));
+            Ok(wrap_raw(if reflected {
+                r.named("RsubBackward1")
+            } else {
+                r
+            }))
         })
     }
 }
@@ -280,11 +287,12 @@ unsafe extern "C" fn float(o: Object) -> Object {
         unary(o, |py, t| {
             let s = single(py, t)?;
             if let crate::scalar::Scalar::Complex(_, im) = s
-                && im != 0.0 {
-                    return Err(PyRuntimeError::new_err(
-                        "value cannot be converted to type double without overflow",
-                    ));
-                }
+                && im != 0.0
+            {
+                return Err(PyRuntimeError::new_err(
+                    "value cannot be converted to type double without overflow",
+                ));
+            }
             Ok(ffi::PyFloat_FromDouble(s.to_f64()))
         })
     }
