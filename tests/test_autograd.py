@@ -461,31 +461,6 @@ def test_checkpoint_repeats_dropout():
     assert torch.equal(x.grad, y.detach())
 
 
-def test_saved_tensor_hooks():
-    packed = []
-
-    def pack(t):
-        packed.append(t.shape)
-        return t.tolist()
-
-    x = leaf(1.0, 2.0)
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda v: torch.tensor(v, dtype=torch.float64)):
-        y = x.sin()
-    y.sum().backward()
-    assert packed == [(2,)]
-    torch.testing.assert_close(x.grad, x.detach().cos())
-
-
-def test_anomaly_mode_names_the_forward_call():
-    x = leaf(-1.0)
-    with (
-        torch.autograd.detect_anomaly(check_nan=True),
-        pytest.warns(UserWarning, match="Error detected in SqrtBackward0"),
-    ):
-        with pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output"):
-            x.sqrt().sum().backward()
-
-
 def test_functional():
     x = leaf(1.0, 2.0)
     f = torch.autograd.functional

@@ -64,7 +64,7 @@ def tensordot(a, b, dims=2, out=None):
     Example::
 
         >>> rtorch.tensordot(rtorch.ones(2, 3), rtorch.ones(3, 4), dims=1).shape
-        rtorch.Size([2, 4])
+        torch.Size([2, 4])
     """
     if isinstance(dims, _C.Tensor):
         dims = dims.item() if dims.numel() == 1 else dims.tolist()

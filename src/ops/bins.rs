@@ -58,6 +58,11 @@ fn histc(x: &Tensor, bins: i64, low: Scalar, high: Scalar) -> Result<Tensor> {
         "torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
     );
     crate::check!(
+        bins <= 1 << 28,
+        Runtime,
+        "torch.histogram(): {bins} bins do not fit in memory"
+    );
+    crate::check!(
         low.to_f64() <= high.to_f64(),
         Runtime,
         "torch.histc: max must be larger than min"

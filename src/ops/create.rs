@@ -38,6 +38,11 @@ impl Options {
     }
     pub fn finish(&self, t: Tensor) -> Result<Tensor> {
         if self.requires_grad {
+            crate::check!(
+                t.dtype().is_differentiable(),
+                Runtime,
+                "Only Tensors of floating point and complex dtype can require gradients"
+            );
             t.set_requires_grad(true)?;
         }
         Ok(t)

@@ -246,6 +246,12 @@ fn centres(n: usize, align_corners: bool) -> Vec<f64> {
 fn affine_grid(theta: &Tensor, size: &[i64], align_corners: bool) -> Result<Tensor> {
     let sizes = shape::sizes_of("affine_grid", size)?;
     let spatial = &sizes[2..];
+    crate::check!(
+        shape::numel(&sizes)? <= 1 << 40 && spatial.iter().all(|&n| n <= 1 << 28),
+        Runtime,
+        "affine_grid: a grid of size {} does not fit in memory",
+        shape::list(size)
+    );
     let axes = spatial.len();
     let points: usize = spatial.iter().product();
     let lines: Vec<Vec<f64>> = spatial.iter().map(|&n| centres(n, align_corners)).collect();

@@ -901,8 +901,39 @@ fn permutation(pivots: &Tensor, m: usize, like: &Tensor) -> Result<Tensor> {
 
 /// P, L and U from the packed form; differentiable.
 fn unpack(packed: &Tensor, pivots: &Tensor) -> Result<[Tensor; 3]> {
+    crate::check!(
+        packed.ndim() >= 2 && packed.dtype().is_differentiable(),
+        Runtime,
+        "torch.lu_unpack: expected LU_data to be floating matrices, got {} of dtype {}",
+        shape::list(packed.sizes()),
+        packed.dtype().name()
+    );
     let (m, n) = (packed.size(-2)?, packed.size(-1)?);
     let k = m.min(n);
+    let batch = &packed.sizes()[..packed.ndim() - 2];
+    crate::check!(
+        pivots.dtype() == DType::I32,
+        Runtime,
+        "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype."
+    );
+    crate::check!(
+        pivots.ndim() == packed.ndim() - 1
+            && pivots.sizes()[..pivots.ndim() - 1] == *batch
+            && pivots.sizes()[pivots.ndim() - 1] == k,
+        Runtime,
+        "torch.lu_unpack: LU_pivots of shape {} does not belong to LU_data of shape {}",
+        shape::list(pivots.sizes()),
+        shape::list(packed.sizes())
+    );
+    let in_range = pivots
+        .to_vec::<i32>()?
+        .iter()
+        .all(|&p| p >= 1 && p as usize <= m);
+    crate::check!(
+        in_range,
+        Runtime,
+        "torch.lu_unpack: LU_pivots must lie between 1 and {m}"
+    );
     let l = triangle(&packed.narrow(-1, 0, k as i64)?, -1, Half::Lower)?;
     let eye = Tensor::zeros(&[m, k], packed.dtype(), packed.device())?;
     eye.as_strided(&[k], &[k as isize + 1], 0)?

@@ -219,8 +219,27 @@ pointwise! {
 
 /// Both operands expanded to their common shape.
 fn broadcast(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
+    if a.sizes() == b.sizes() {
+        return Ok((a.clone(), b.clone()));
+    }
     let sizes = shape::broadcast(a.sizes(), b.sizes())?;
     Ok((a.expand_to(&sizes)?, b.expand_to(&sizes)?))
+}
+
+/// The mean, the sum or all of the squared differences, as one node.
+fn mse_loss(x: &Tensor, t: &Tensor, r: Reduction) -> Result<Tensor> {
+    let loss = autograd::no_grad(|| r.apply(x.mse(t)?))?;
+    if autograd::needs_grad(&[x, t]) {
+        let (xs, ts) = (autograd::Saved::input(x), autograd::Saved::input(t));
+        let mean = matches!(r, Reduction::Mean);
+        let factor = if mean { 2.0 / x.numel() as f64 } else { 2.0 };
+        autograd::record("MseLossBackward0", &[x, t], &[&loss], move |g| {
+            let slope = xs.get(g)?.sub(&ts.get(g)?)?.mul_scalar(factor)?;
+            let to_x = slope.mul(&g.get(0)?)?;
+            autograd::engine::grads([g.needs(0).then(|| to_x.clone()), g.when(1, || to_x.neg())?])
+        });
+    }
+    Ok(loss)
 }
 
 /// The weight of a loss of `input` and `target`, checked.
@@ -392,8 +411,11 @@ op! {
         "(Tensor input, Tensor target, bool? size_average=None, bool? reduce=None, str reduction='mean', Tensor? weight=None) -> Tensor" => |a| {
             let (x, t) = broadcast(&a.tensor(0), &a.tensor(1))?;
             check_weight(&x, a.opt_tensor(5))?;
-            let loss = Reduction::of(a, 2, 3, 4)?.apply_weighted(x.mse(&t)?, a.opt_tensor(5))?;
-            Ok(loss.named("MseLossBackward0"))
+            let r = Reduction::of(a, 2, 3, 4)?;
+            match a.opt_tensor(5) {
+                None => mse_loss(&x, &t, r),
+                weight => r.apply_weighted(x.mse(&t)?, weight),
+            }
         },
     }
 }

@@ -292,6 +292,16 @@ op! {
     }
 }
 op! {
+    /// Returns the sum of the diagonal of a matrix.
+    trace, in [TORCH, METHOD]; out {
+        "(Tensor input) -> Tensor" => |a| {
+            let t = a.tensor(0);
+            crate::check!(t.ndim() == 2, Runtime, "trace: expected a matrix, but got tensor with dim {}", t.ndim());
+            Ok(t.diagonal(0, 0, 1)?.sum_all()?.named("TraceBackward0"))
+        },
+    }
+}
+op! {
     /// Returns a view of a diagonal of two axes, as the last axis.
     diagonal, in [TORCH, METHOD] {
         "(Tensor input, int offset=0, int dim1=0, int dim2=1) -> Tensor" => |a| a.tensor(0).diagonal(a.int(1), a.int(2), a.int(3)),
@@ -365,6 +375,7 @@ pub static ROWS: &[&crate::ops::OpDef] = &[
     &tril_indices::DEF,
     &triu_indices::DEF,
     &diag__::DEF,
+    &trace::DEF,
     &diagonal::DEF,
     &diagflat::DEF,
     &diag_embed::DEF,

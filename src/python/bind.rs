@@ -498,7 +498,7 @@ fn outputs(py: Python<'_>, entry: &Entry, o: &Bound<'_, PyAny>) -> PyResult<Vec<
     }
     if let Ok(items) = o.try_iter() {
         let all: PyResult<Vec<Tensor>> = items.map(|i| object::tensor_of(&i?)).collect();
-        if let Ok(all) = all {
+        if let Some(all) = all.ok().filter(|all| !all.is_empty()) {
             return Ok(all);
         }
     }

@@ -348,6 +348,11 @@ fn finish(
         None => crate::ops::create::default_device(),
     };
     let t = t.to_device(device).map_err(|e| to_py(py, e))?;
+    if requires_grad && !t.dtype().is_differentiable() {
+        return Err(PyRuntimeError::new_err(
+            "Only Tensors of floating point and complex dtype can require gradients",
+        ));
+    }
     if requires_grad {
         t.set_requires_grad(true).map_err(|e| to_py(py, e))?;
     }

@@ -116,6 +116,11 @@ unsafe fn binary(i: usize, a: Object, b: Object, in_place: bool) -> Object {
             let Some(op) = operator(i) else {
                 return Ok(not_implemented());
             };
+            // A product takes no numbers.
+            let number = matches!(x, Operand::Number(_)) || matches!(y, Operand::Number(_));
+            if number && OPERATORS[i] == "matmul" {
+                return Ok(not_implemented());
+            }
             let ins = [x.get(), y.get()];
             let r = if in_place {
                 bind::call_row_in_place(op, &ins)

@@ -275,10 +275,10 @@ class StateMixin:
 
         load(self, state_dict)
         if strict:
-            if missing_keys:
-                error_msgs.insert(0, f"Missing key(s) in state_dict: {_quoted(missing_keys)}. ")
             if unexpected_keys:
                 error_msgs.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected_keys)}. ")
+            if missing_keys:
+                error_msgs.insert(0, f"Missing key(s) in state_dict: {_quoted(missing_keys)}. ")
             fix = _prefix_fix(missing_keys, unexpected_keys)
             if fix is not None:
                 error_msgs.append(fix)
