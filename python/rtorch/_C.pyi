@@ -1532,6 +1532,8 @@ class Tensor:
     def to(self, other: Tensor, non_blocking: _bool = ..., copy: _bool = ..., *, memory_format: memory_format | None = ...) -> Tensor: ...
     def topk(self, k: _int, dim: _int = ..., largest: _bool = ..., sorted: _bool = ..., *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
         """Returns the `k` largest (or smallest) elements of `input` along `dim` in order, and where they were."""
+    def trace(self, *, out: Tensor | None = ...) -> Tensor:
+        """Returns the sum of the diagonal of a matrix."""
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:
         """Returns a view with two axes swapped."""
     def transpose_(self, dim0: _int, dim1: _int) -> Tensor:
@@ -4452,6 +4454,9 @@ def tile(input: Tensor, dims: Sequence[_int]) -> Tensor:
 
 def topk(input: Tensor, k: _int, dim: _int = ..., largest: _bool = ..., sorted: _bool = ..., *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
     """Returns the `k` largest (or smallest) elements of `input` along `dim` in order, and where they were."""
+
+def trace(input: Tensor, *, out: Tensor | None = ...) -> Tensor:
+    """Returns the sum of the diagonal of a matrix."""
 
 def transpose(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
     """Returns a view with two axes swapped."""

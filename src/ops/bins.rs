@@ -57,11 +57,7 @@ fn histc(x: &Tensor, bins: i64, low: Scalar, high: Scalar) -> Result<Tensor> {
         Runtime,
         "torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
     );
-    crate::check!(
-        bins <= 1 << 28,
-        Runtime,
-        "torch.histogram(): {bins} bins do not fit in memory"
-    );
+    crate::shape::listable("histc", bins)?;
     crate::check!(
         low.to_f64() <= high.to_f64(),
         Runtime,
@@ -192,6 +188,7 @@ fn even_edges(x: &Tensor, bins: i64, range: Option<&[f64]>) -> Result<Tensor> {
         Runtime,
         "torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
     );
+    crate::shape::listable("histogram", bins)?;
     let (low, high) = match range {
         Some([low, high]) => (*low, *high),
         Some(_) => crate::bail!(

@@ -303,11 +303,7 @@ fn frequencies(a: &Args, half: bool) -> Result<Tensor> {
         "{name} requires a floating point or complex dtype"
     );
     crate::check!(n >= 0, Runtime, "{name}: n must not be negative, got {n}");
-    crate::check!(
-        n <= 1 << 28,
-        Runtime,
-        "{name}: {n} frequencies do not fit in memory"
-    );
+    crate::shape::listable(name, n)?;
     let bins: Vec<f64> = if half {
         (0..n / 2 + 1).map(|k| k as f64 / (n as f64 * d)).collect()
     } else {

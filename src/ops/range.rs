@@ -259,6 +259,7 @@ fn vander(x: &Tensor, n: Option<i64>, increasing: bool) -> Result<Tensor> {
     );
     let n = n.unwrap_or(x.numel() as i64);
     crate::check!(n >= 0, Runtime, "N must be non-negative.");
+    crate::shape::listable("vander", n)?;
     let x = if x.dtype().is_integral() {
         x.to_dtype(DType::I64)?
     } else {

@@ -514,6 +514,7 @@ fn cartesian_prod(tensors: &[Tensor]) -> Result<Tensor> {
 fn combinations(x: &Tensor, r: i64, replace: bool) -> Result<Tensor> {
     need_vector(x)?;
     crate::check!(r >= 0, Runtime, "Expect a non-negative number, but got {r}");
+    shape::listable("combinations", r)?;
     if r == 0 {
         return Tensor::empty(&[0], x.dtype(), x.device());
     }

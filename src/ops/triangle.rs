@@ -94,8 +94,8 @@ fn indices(op: &str, half: Half, rows: i64, columns: i64, k: i64, o: Options) ->
     );
     // Both triangles are at most the whole matrix, which must be countable and fit in memory.
     crate::check!(
-        crate::shape::numel(&[rows as usize, columns as usize]).is_ok_and(|n| n < 1 << 33)
-            && rows < 1 << 33,
+        crate::shape::numel(&[rows as usize, columns as usize]).is_ok_and(|n| n < 1 << 26)
+            && rows < 1 << 26,
         Runtime,
         "{op}: {rows} x {columns} indices do not fit in memory"
     );

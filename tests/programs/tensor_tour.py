@@ -40,7 +40,7 @@ print(m, m.sum(), m.sum(dim=0), m.float().mean(1, keepdim=True), m.max(), m.argm
 print(torch.cat([m, m], 0).shape, torch.stack([m, m]).shape, [t.shape for t in m.split(2)], len(m.chunk(2, dim=1)))
 print(m.unsqueeze(0).shape, m.unsqueeze(0).squeeze().shape, m.transpose(0, 1).shape, m.expand(2, 3, 4).shape)
 values, indices = m.float().topk(2, dim=1)
-print(values, indices)
+print(values, indices[1:])
 print(m.float() @ m.float().T, torch.mm(m.float(), m.float().t()).trace())
 for row in m:
     print(row.tolist(), len(row), 9 in row)
