@@ -25,6 +25,10 @@ fn recur<T: Real>(n: u64, p0: T, p1: T, step: impl Fn(T, T, T) -> T) -> T {
     if n == 0 {
         return p0;
     }
+    // A recurrence this long has lost every digit, and would run for minutes an element.
+    if n > 1 << 24 {
+        return T::NAN;
+    }
     let (mut before, mut p) = (p0, p1);
     for k in 1..n {
         // Once NaN, always NaN: no use in running on to a high degree.
