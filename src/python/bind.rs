@@ -778,26 +778,6 @@ impl Binder<'_, '_> {
         Ok(())
     }
 
-    /// Replaces a method without arguments by a function of its own, keeping the row's documentation.
-    fn direct(&self, name: &'static std::ffi::CStr, f: ffi::PyCFunction) -> PyResult<()> {
-        let py = self.m.py();
-        let text = name.to_str().unwrap_or_default();
-        let doc = find(text).map_or(ptr::null(), |op| c_string(doc_text(op, text, true)));
-        // The interpreter keeps the definition for the life of the process.
-        let def = Box::into_raw(Box::new(ffi::PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: f },
-            ml_flags: ffi::METH_NOARGS,
-            ml_doc: doc,
-        }));
-        // SAFETY: the type and the definition live for ever.
-        unsafe {
-            let d = Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(tensor_type(), def))?;
-            let t = Bound::from_borrowed_ptr(py, tensor_type() as Object);
-            t.setattr(text, d)
-        }
-    }
-
     fn method(&mut self, op: &'static OpDef, name: &str, form: Form) -> PyResult<()> {
         let def = self.definition(op, name, form, true)?;
         let py = self.m.py();
@@ -884,7 +864,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
             }
         }
     }
-    b.direct(c"item", super::slots::item)?;
     let entries = b.entries;
     let _ = ENTRIES.set(Gil(entries));
     m.add_function(wrap_pyfunction!(op_table, m)?)?;

@@ -168,17 +168,6 @@ unsafe extern "C" fn power_in_place(a: Object, b: Object, modulus: Object) -> Ob
     }
 }
 
-/// `x.item()` without the parser: it is called once a step in every training loop.
-pub unsafe extern "C" fn item(o: Object, _: Object) -> Object {
-    // SAFETY: as `unary`.
-    unsafe {
-        unary(o, |py, t| {
-            let value = t.item().map_err(|e| to_py(py, e))?;
-            Ok(convert::scalar(py, value)?.into_ptr())
-        })
-    }
-}
-
 /// Runs a function of the tensor in a slot.
 unsafe fn unary(o: Object, f: impl FnOnce(Python<'_>, &Tensor) -> PyResult<Object>) -> Object {
     // SAFETY: the interpreter calls slots on instances of the type.
