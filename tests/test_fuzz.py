@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 SEED = 20240601
-SECONDS = 15
+SECONDS = 40
 CALL_SECONDS = 20
 MEMORY = 4 << 30
 CRASHES = 12
