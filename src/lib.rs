@@ -27,6 +27,7 @@ pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 
+pub mod list;
 pub mod storage;
 pub mod tensor;
 

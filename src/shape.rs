@@ -54,16 +54,6 @@ pub fn is_contiguous(sizes: &[usize], strides: &[isize]) -> bool {
     true
 }
 
-/// Refuses counts of which a list in memory cannot be made, before anything is allocated for them.
-pub fn listable(op: &str, count: i64) -> Result<()> {
-    crate::check!(
-        count <= 1 << 26,
-        Runtime,
-        "{op}: a result of {count} entries does not fit in memory"
-    );
-    Ok(())
-}
-
 /// `[2, 3]`, as PyTorch prints sizes.
 pub fn list<T: std::fmt::Display>(v: &[T]) -> String {
     let mut s = String::from("[");

@@ -2,7 +2,7 @@
 
 use crate::cpu::alloc;
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::any::Any;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -50,17 +50,23 @@ impl Drop for StorageImpl {
     }
 }
 
+/// The error of a request that memory does not suffice for.
+pub fn no_memory(bytes: usize) -> Error {
+    crate::err!(
+        Runtime,
+        "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate {bytes} \
+         bytes. Error code 12 (Cannot allocate memory)"
+    )
+}
+
 impl Storage {
     /// Uninitialised memory of the CPU.
     #[inline]
     pub fn new(bytes: usize) -> Result<Storage> {
         let data = alloc::allocate(bytes);
-        crate::check!(
-            !data.is_null(),
-            Runtime,
-            "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate \
-             {bytes} bytes. Error code 12 (Cannot allocate memory)"
-        );
+        if data.is_null() {
+            return Err(no_memory(bytes));
+        }
         Ok(Storage(Rc::new(StorageImpl {
             data,
             bytes,

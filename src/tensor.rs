@@ -349,7 +349,7 @@ impl Tensor {
             .to_device(Device::Cpu)?
             .to_dtype(T::DTYPE)?
             .contiguous()?;
-        Ok(t.as_slice::<T>()?.to_vec())
+        crate::list::copied(t.as_slice::<T>()?)
     }
 
     // ---- versions

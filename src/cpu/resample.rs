@@ -2,7 +2,13 @@
 
 use super::math::Real;
 use super::parallel::for_range;
+use crate::error::Result;
 use crate::iter::{GRAIN, SendPtr};
+use crate::list;
+use smallvec::SmallVec;
+
+/// The inputs of one output, with their weights.
+pub type Row = SmallVec<[(usize, f64); 4]>;
 
 /// `out[j] = sum over k of weight[j, k] x[index[j, k]]`
 #[derive(Clone, Debug)]
@@ -31,13 +37,11 @@ impl Axis {
     }
 
     /// Each output is a weighted sum of inputs; rows may differ in length. `None` if an index is out of range.
-    pub fn weighted(from: usize, rows: Vec<Vec<(usize, f64)>>) -> Option<Axis> {
-        let taps = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
-        let (mut index, mut weight) = (
-            Vec::with_capacity(rows.len() * taps),
-            Vec::with_capacity(rows.len() * taps),
-        );
-        for row in &rows {
+    pub fn weighted(from: usize, rows: &[Row]) -> Result<Option<Axis>> {
+        let taps = rows.iter().map(Row::len).max().unwrap_or(0).max(1);
+        let entries = rows.len().saturating_mul(taps);
+        let (mut index, mut weight) = (list::with_room(entries)?, list::with_room(entries)?);
+        for row in rows {
             for k in 0..taps {
                 // Missing taps repeat the first input with weight 0.
                 let (i, w) = row
@@ -48,23 +52,23 @@ impl Axis {
                 weight.push(w);
             }
         }
-        index.iter().all(|&i| i < from).then_some(Axis {
+        Ok(index.iter().all(|&i| i < from).then_some(Axis {
             from,
             to: rows.len(),
             taps,
             index,
             weight: Some(weight),
-        })
+        }))
     }
 
     pub fn is_copy(&self) -> bool {
         self.weight.is_none()
     }
 
-    fn weights<R: Real>(&self) -> Vec<R> {
+    fn weights<R: Real>(&self) -> Result<Vec<R>> {
         match &self.weight {
-            Some(w) => w.iter().map(|&w| R::from_f64(w)).collect(),
-            None => vec![R::ONE; self.index.len()],
+            Some(w) => list::collected(w.iter().map(|&w| R::from_f64(w))),
+            None => list::filled(self.index.len(), R::ONE),
         }
     }
 
@@ -103,11 +107,11 @@ impl Axis {
     }
 
     /// Applies the map: (outer, from, inner) to (outer, to, inner).
-    pub fn apply<R: Real>(&self, x: &[R], out: &mut [R], inner: usize) {
+    pub fn apply<R: Real>(&self, x: &[R], out: &mut [R], inner: usize) -> Result<()> {
         if out.is_empty() || x.is_empty() {
-            return;
+            return Ok(());
         }
-        let weights = self.weights::<R>();
+        let weights = self.weights::<R>()?;
         let outer = x.len() / (self.from * inner);
         let dst = SendPtr(out.as_mut_ptr() as *mut u8);
         for_range(outer, self.grain(inner), |start, end| {
@@ -139,15 +143,16 @@ impl Axis {
                 }
             }
         });
+        Ok(())
     }
 
     /// Applies the transposed map: (outer, to, inner) to (outer, from, inner).
-    pub fn apply_transposed<R: Real>(&self, g: &[R], out: &mut [R], inner: usize) {
+    pub fn apply_transposed<R: Real>(&self, g: &[R], out: &mut [R], inner: usize) -> Result<()> {
         out.fill(R::ZERO);
         if out.is_empty() || g.is_empty() {
-            return;
+            return Ok(());
         }
-        let weights = self.weights::<R>();
+        let weights = self.weights::<R>()?;
         let outer = g.len() / (self.to * inner);
         let dst = SendPtr(out.as_mut_ptr() as *mut u8);
         for_range(outer, self.grain(inner), |start, end| {
@@ -171,5 +176,6 @@ impl Axis {
                 }
             }
         });
+        Ok(())
     }
 }

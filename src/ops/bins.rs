@@ -4,6 +4,7 @@ use crate::autograd;
 use crate::dispatch_ordered;
 use crate::dtype::{DType, promote_types};
 use crate::error::Result;
+use crate::list;
 use crate::ops::args::Value;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -33,15 +34,21 @@ fn range_of(op: &str, x: &Tensor, low: f64, high: f64) -> Result<(f64, f64)> {
 }
 
 /// Adds the weights of the elements in each of `bins` equal bins from `low` to `high`; the last bin includes its end.
-fn fill(values: &[f64], weights: Option<&[f64]>, bins: usize, low: f64, high: f64) -> Vec<f64> {
-    let mut out = vec![0.0; bins];
+fn fill(
+    values: &[f64],
+    weights: Option<&[f64]>,
+    bins: usize,
+    low: f64,
+    high: f64,
+) -> Result<Vec<f64>> {
+    let mut out = list::filled(bins, 0.0)?;
     for (i, &v) in values.iter().enumerate() {
         if v >= low && v <= high {
             let k = ((v - low) * bins as f64 / (high - low)) as usize;
             out[k.min(bins - 1)] += weights.map_or(1.0, |w| w[i]);
         }
     }
-    out
+    Ok(out)
 }
 
 fn histc(x: &Tensor, bins: i64, low: Scalar, high: Scalar) -> Result<Tensor> {
@@ -57,14 +64,13 @@ fn histc(x: &Tensor, bins: i64, low: Scalar, high: Scalar) -> Result<Tensor> {
         Runtime,
         "torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
     );
-    crate::shape::listable("histc", bins)?;
     crate::check!(
         low.to_f64() <= high.to_f64(),
         Runtime,
         "torch.histc: max must be larger than min"
     );
     let (low, high) = range_of("torch.histc", &x.detach(), low.to_f64(), high.to_f64())?;
-    let counts = fill(&x.to_vec::<f64>()?, None, bins as usize, low, high);
+    let counts = fill(&x.to_vec::<f64>()?, None, bins as usize, low, high)?;
     let out = autograd::no_grad(|| Tensor::from_slice(&counts)?.to_dtype(x.dtype()))?;
     if autograd::needs_grad(&[x]) {
         autograd::record_not_differentiable("histc", &[x], &[&out]);
@@ -98,15 +104,19 @@ fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<Tens
             "weights should be 1-d and have the same length as input"
         );
     }
-    let n = v.iter().max().map_or(0, |&m| m + 1).max(minlength) as usize;
+    let n = v
+        .iter()
+        .max()
+        .map_or(0, |&m| m.saturating_add(1))
+        .max(minlength) as usize;
     match weights {
         None => {
-            let mut out = vec![0i64; n];
+            let mut out = list::filled(n, 0i64)?;
             v.iter().for_each(|&i| out[i as usize] += 1);
             Tensor::from_slice(&out)
         }
         Some(w) => {
-            let mut out = vec![0f64; n];
+            let mut out = list::filled(n, 0f64)?;
             v.iter()
                 .zip(w.to_vec::<f64>()?)
                 .for_each(|(&i, w)| out[i as usize] += w);
@@ -155,9 +165,9 @@ fn histogram(
     let w = weight.map(|w| w.to_vec::<f64>()).transpose()?;
     let bins = e.len() - 1;
     let mut counts = if even && bins > 0 {
-        fill(&v, w.as_deref(), bins, e[0], e[bins])
+        fill(&v, w.as_deref(), bins, e[0], e[bins])?
     } else {
-        let mut out = vec![0.0; bins];
+        let mut out = list::filled(bins, 0.0)?;
         for (i, v) in v.iter().enumerate() {
             if bins > 0 && *v >= e[0] && *v <= e[bins] {
                 let k = e.partition_point(|b| b <= v).clamp(1, bins) - 1;
@@ -188,7 +198,6 @@ fn even_edges(x: &Tensor, bins: i64, range: Option<&[f64]>) -> Result<Tensor> {
         Runtime,
         "torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
     );
-    crate::shape::listable("histogram", bins)?;
     let (low, high) = match range {
         Some([low, high]) => (*low, *high),
         Some(_) => crate::bail!(
@@ -207,9 +216,8 @@ fn even_edges(x: &Tensor, bins: i64, range: Option<&[f64]>) -> Result<Tensor> {
     } else {
         range_of("torch.histogram()", &x.detach(), low, high)?
     };
-    let edges: Vec<f64> = (0..=bins)
-        .map(|i| low + (high - low) * (i as f64 / bins as f64))
-        .collect();
+    let count = (bins as usize).saturating_add(1);
+    let edges = list::collected((0..count).map(|i| low + (high - low) * (i as f64 / bins as f64)))?;
     Tensor::from_slice(&edges)?.to_dtype(x.dtype())
 }
 

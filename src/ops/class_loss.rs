@@ -5,6 +5,7 @@ use crate::autograd::{self, engine::grads, record};
 use crate::cpu::loss::{Targets, log_sum_exp};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::list;
 use crate::shape;
 use crate::tensor::Tensor;
 use std::rc::Rc;
@@ -42,7 +43,7 @@ fn lse(x: &Tensor) -> Result<Tensor> {
 fn lse_data(x: &Tensor) -> Result<Tensor> {
     let (rows, classes, inner) = (x.sizes()[0], x.sizes()[1], x.sizes()[2]);
     crate::dispatch_real!(x.dtype(), T => {
-        let mut out = vec![T::default(); rows * inner];
+        let mut out = list::filled(rows * inner, T::default())?;
         log_sum_exp(x.as_slice::<T>()?, &mut out, classes, inner);
         Tensor::from_slice_shaped(&out, &[rows, inner])
     })
@@ -62,7 +63,7 @@ fn pick(x: &Tensor, targets: &Rc<Targets>) -> Result<Tensor> {
 
 fn pick_data(x: &Tensor, targets: &Targets) -> Result<Tensor> {
     crate::dispatch_real!(x.dtype(), T => {
-        let mut out = vec![T::default(); targets.rows * targets.inner];
+        let mut out = list::filled(targets.rows * targets.inner, T::default())?;
         targets.pick(x.as_slice::<T>()?, &mut out);
         Tensor::from_slice_shaped(&out, &[targets.rows, targets.inner])
     })
@@ -73,7 +74,7 @@ fn place(g: &Tensor, targets: &Rc<Targets>) -> Result<Tensor> {
     let sizes = [targets.rows, targets.classes, targets.inner];
     let data = work(g)?;
     let out = crate::dispatch_real!(data.dtype(), T => {
-        let mut out = vec![T::default(); sizes.iter().product()];
+        let mut out = list::filled(sizes.iter().product(), T::default())?;
         targets.place(data.as_slice::<T>()?, &mut out);
         Tensor::from_slice_shaped(&out, &sizes)?
     });

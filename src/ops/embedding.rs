@@ -6,6 +6,7 @@ use super::scatter::{gather, zeroed};
 use crate::autograd::{self, Grads, Saved, engine::grads, record};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::list;
 use crate::scalar::Scalar;
 use crate::shape::Sizes;
 use crate::tensor::Tensor;
@@ -24,14 +25,14 @@ fn check_index(op: &str, index: &Tensor) -> Result<()> {
 }
 
 /// How often each of `n` rows is looked up.
-fn frequencies(index: &[i64], n: usize) -> Vec<f64> {
-    let mut out = vec![0.0; n];
+fn frequencies(index: &[i64], n: usize) -> Result<Vec<f64>> {
+    let mut out = list::filled(n, 0.0)?;
     for &i in index {
         if let Some(slot) = usize::try_from(i).ok().and_then(|i| out.get_mut(i)) {
             *slot += 1.0;
         }
     }
-    out
+    Ok(out)
 }
 
 /// Rows of `weight` (V, D) for every index, (*, D).
@@ -67,8 +68,8 @@ pub fn embedding(
                 }
                 if by_frequency {
                     let list = at.to_vec::<i64>()?;
-                    let often = frequencies(&list, rows);
-                    let each: Vec<f64> = list.iter().map(|&i| often[i as usize]).collect();
+                    let often = frequencies(&list, rows)?;
+                    let each = list::collected(list.iter().map(|&i| often[i as usize]))?;
                     let each =
                         Tensor::from_slice_shaped(&each, &[list.len(), 1])?.to_dtype(g1.dtype())?;
                     g1 = g1.div(&each.to_device(g1.device())?)?;
@@ -93,6 +94,11 @@ pub fn renorm_rows(weight: &Tensor, index: &Tensor, max_norm: f64, p: f64) -> Re
     );
     autograd::no_grad(|| -> Result<()> {
         autograd::inplace::check_writable(weight)?;
+        crate::check!(
+            weight.ndim() > 0,
+            Index,
+            "embedding_renorm_: 'weight' must have at least 1 dimension, one row per index"
+        );
         let mut rows = index.to_vec::<i64>()?;
         rows.sort_unstable();
         rows.dedup();
@@ -227,7 +233,7 @@ impl Bags<'_> {
             );
         }
         // The bag of each position; positions of the padding row take part in none.
-        let mut bag = Vec::with_capacity(at.len());
+        let mut bag = list::with_room(at.len())?;
         let mut b = 0;
         for k in 0..at.len() as i64 {
             while b + 1 < bags && starts[b + 1] <= k {
@@ -241,7 +247,7 @@ impl Bags<'_> {
         let kept: Vec<i64> = (0..at.len() as i64)
             .filter(|&k| Some(at[k as usize]) != padding && bags > 0)
             .collect();
-        let mut sizes = vec![0i64; bags];
+        let mut sizes = list::filled(bags, 0i64)?;
         for &k in &kept {
             sizes[bag[k as usize] as usize] += 1;
         }
@@ -298,8 +304,8 @@ impl Bags<'_> {
     fn maxima(&self, used: &[i64], bag_of: &[i64], bags: usize) -> Result<Tensor> {
         let columns = self.weight.sizes()[1];
         let values = self.weight.to_vec::<f64>()?;
-        let mut top = vec![0i64; bags * columns];
-        let mut seen = vec![false; bags];
+        let mut top = list::filled(bags * columns, 0i64)?;
+        let mut seen = list::filled(bags, false)?;
         for (&row, &b) in used.iter().zip(bag_of) {
             let (row, b) = (row as usize, b as usize);
             for c in 0..columns {

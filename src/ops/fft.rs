@@ -7,6 +7,7 @@ use crate::autograd::{self, engine::grads, record_stateless};
 use crate::cpu::fft::transform_rows;
 use crate::dtype::{DType, default_dtype};
 use crate::error::Result;
+use crate::list;
 use crate::ops::args::Args;
 use crate::ops::create::Options;
 use crate::shape;
@@ -303,13 +304,19 @@ fn frequencies(a: &Args, half: bool) -> Result<Tensor> {
         "{name} requires a floating point or complex dtype"
     );
     crate::check!(n >= 0, Runtime, "{name}: n must not be negative, got {n}");
-    crate::shape::listable(name, n)?;
-    let bins: Vec<f64> = if half {
-        (0..n / 2 + 1).map(|k| k as f64 / (n as f64 * d)).collect()
+    let at = |k: usize| k as f64 / (n as f64 * d);
+    let count = n as usize;
+    let bins = if half {
+        list::collected((0..count / 2 + 1).map(at))?
     } else {
-        (0..n)
-            .map(|k| (if k < (n + 1) / 2 { k } else { k - n }) as f64 / (n as f64 * d))
-            .collect()
+        // The second half are the negative frequencies.
+        list::collected((0..count).map(|k| {
+            if k < count.div_ceil(2) {
+                at(k)
+            } else {
+                -at(count - k)
+            }
+        }))?
     };
     Options::at(a, 2).finish(Tensor::from_slice(&bins)?.to_dtype(dtype)?)
 }

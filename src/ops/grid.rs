@@ -4,6 +4,7 @@ use super::loss::{need_float, work};
 use crate::autograd::{self, Saved, engine::grads, record, record_not_differentiable};
 use crate::cpu::grid::{Interpolation, Outside, Sampler, Second};
 use crate::error::Result;
+use crate::list;
 use crate::shape;
 use crate::tensor::Tensor;
 use std::rc::Rc;
@@ -82,7 +83,7 @@ fn grid_sample(
     sizes.extend_from_slice(&grid.sizes()[1..=axes]);
     let (data, positions) = (work(x)?, work(grid)?);
     let out = crate::dispatch_real!(data.dtype(), T => {
-        let mut out = vec![T::default(); sizes.iter().product()];
+        let mut out = list::filled(sizes.iter().product(), T::default())?;
         sampler.sample(data.as_slice::<T>()?, positions.as_slice::<T>()?, &mut out);
         Tensor::from_slice_shaped(&out, &sizes)?
     })
@@ -110,7 +111,7 @@ fn grid_sample_backward(
 ) -> Result<(Tensor, Tensor)> {
     let (gd, xd, pd) = (work(g)?, work(x)?, work(grid)?);
     let (a, b) = crate::dispatch_real!(xd.dtype(), T => {
-        let (mut a, mut b) = (vec![T::default(); x.numel()], vec![T::default(); grid.numel()]);
+        let (mut a, mut b) = (list::filled(x.numel(), T::default())?, list::filled(grid.numel(), T::default())?);
         sampler.gradients(gd.as_slice::<T>()?, xd.as_slice::<T>()?, pd.as_slice::<T>()?, &mut a, &mut b);
         (Tensor::from_slice_shaped(&a, x.sizes())?, Tensor::from_slice_shaped(&b, grid.sizes())?)
     });
@@ -149,8 +150,8 @@ fn second_gradients(
     let (gd, xd, pd) = (work(g)?, work(x)?, work(grid)?);
     let (si, sg) = (work(second[0])?, work(second[1])?);
     let out = crate::dispatch_real!(xd.dtype(), T => {
-        let mut a = vec![T::default(); g.numel()];
-        let (mut b, mut c) = (vec![T::default(); x.numel()], vec![T::default(); grid.numel()]);
+        let mut a = list::filled(g.numel(), T::default())?;
+        let (mut b, mut c) = (list::filled(x.numel(), T::default())?, list::filled(grid.numel(), T::default())?);
         sampler.second_gradients(
             Second { image: si.as_slice::<T>()?, grid: sg.as_slice::<T>()? },
             gd.as_slice::<T>()?,
@@ -231,31 +232,26 @@ fn grid_sample_named(
 }
 
 /// Centres of `n` pixels, or points from edge to edge, in [-1, 1].
-fn centres(n: usize, align_corners: bool) -> Vec<f64> {
+fn centres(n: usize, align_corners: bool) -> Result<Vec<f64>> {
     if n <= 1 {
-        return vec![0.0; n];
+        return Ok(vec![0.0; n]);
     }
     let last = (n - 1) as f64;
     let shrink = if align_corners { 1.0 } else { last / n as f64 };
-    (0..n)
-        .map(|i| (2.0 * i as f64 / last - 1.0) * shrink)
-        .collect()
+    list::collected((0..n).map(|i| (2.0 * i as f64 / last - 1.0) * shrink))
 }
 
 /// The grid of an affine map: base points (x, y, 1) times `theta`.
 fn affine_grid(theta: &Tensor, size: &[i64], align_corners: bool) -> Result<Tensor> {
     let sizes = shape::sizes_of("affine_grid", size)?;
     let spatial = &sizes[2..];
-    crate::check!(
-        shape::numel(&sizes)? <= 1 << 40 && spatial.iter().all(|&n| n <= 1 << 28),
-        Runtime,
-        "affine_grid: a grid of size {} does not fit in memory",
-        shape::list(size)
-    );
     let axes = spatial.len();
-    let points: usize = spatial.iter().product();
-    let lines: Vec<Vec<f64>> = spatial.iter().map(|&n| centres(n, align_corners)).collect();
-    let mut base = Vec::with_capacity(points * (axes + 1));
+    let points = shape::numel(spatial)?;
+    let mut base = list::with_room(points.saturating_mul(axes + 1))?;
+    let lines = spatial
+        .iter()
+        .map(|&n| centres(n, align_corners))
+        .collect::<Result<Vec<_>>>()?;
     for p in 0..points {
         let mut rest = p;
         for line in lines.iter().rev() {

@@ -363,6 +363,7 @@ pub fn chunk(x: &Tensor, chunks: i64, dim: i64) -> Result<Vec<Tensor>> {
     let size = n / chunks + (n % chunks != 0) as i64;
     if size == 0 {
         // An axis without elements gives as many empty chunks as were asked for.
+        crate::list::check_tensors("chunk", chunks)?;
         return split_with_sizes(x, &vec![0; chunks as usize], dim);
     }
     split(x, size, dim)

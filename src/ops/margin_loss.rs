@@ -6,6 +6,7 @@ use super::loss::{Reduction, need_float};
 use crate::autograd::{self, Term};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::list;
 use crate::shape;
 use crate::tensor::Tensor;
 
@@ -205,9 +206,9 @@ fn multi_margin_loss(
             shape::list(w.sizes())
         );
     }
-    let rows: Vec<i64> = (0..n as i64).collect();
+    let rows = list::collected((0..n).map(|i| i as i64))?;
     let own = elements(&scores, &rows, &classes, &[n, 1])?;
-    let mut others = vec![true; n * c];
+    let mut others = list::filled(n * c, true)?;
     rows.iter()
         .zip(&classes)
         .for_each(|(&r, &t)| others[r as usize * c + t as usize] = false);
@@ -247,8 +248,8 @@ fn multilabel_margin_loss(x: &Tensor, target: &Tensor, r: Reduction) -> Result<T
         "argument #2 'target' is out of range"
     );
     // The labels of a row end at the first -1.
-    let (mut rows, mut columns) = (vec![0i64; n * c], vec![0i64; n * c]);
-    let (mut counts, mut free) = (vec![false; n * c], vec![true; n * c]);
+    let (mut rows, mut columns) = (list::filled(n * c, 0i64)?, list::filled(n * c, 0i64)?);
+    let (mut counts, mut free) = (list::filled(n * c, false)?, list::filled(n * c, true)?);
     for row in 0..n {
         rows[row * c..(row + 1) * c].fill(row as i64);
         for k in 0..c {

@@ -135,12 +135,12 @@ fn nonzero_static(x: &Tensor, size: i64, fill: i64) -> Result<Tensor> {
         Runtime,
         "nonzero_static: 'size' must be an non-negative integer"
     );
-    crate::shape::listable("nonzero_static", size)?;
     let at = nonzero(x)?;
     let (rows, n) = (size as usize, x.ndim());
     let mut out = at.to_vec::<i64>()?;
     out.truncate(rows * n);
-    out.resize(rows * n, fill);
+    let missing = shape::numel(&[rows, n])? - out.len();
+    out.extend(crate::list::filled(missing, fill)?);
     Tensor::from_slice_shaped(&out, &[rows, n])
 }
 

@@ -5,6 +5,7 @@ use crate::autograd::{self, engine::grads, record_stateless};
 use crate::cpu::resample::Axis;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::list;
 use crate::scalar::Scalar;
 use crate::shape;
 use crate::tensor::Tensor;
@@ -170,15 +171,15 @@ fn pad_with_own(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
             }
             Mode::Replicate => {}
         }
-        let to = n + before + after;
+        let to = n.saturating_add(before).saturating_add(after);
         crate::check!(
             to >= 1,
             Runtime,
             "input (W: {n}) is too small. Calculated output W: {to}"
         );
-        let index: Vec<usize> = (0..to)
-            .map(|i| mode.source(i - before, n).max(0) as usize)
-            .collect();
+        let index = list::collected(
+            (0..to as usize).map(|i| mode.source(i as i64 - before, n).max(0) as usize),
+        )?;
         let axis = Axis::pick(n as usize, index).ok_or_else(|| {
             crate::err!(
                 Runtime,

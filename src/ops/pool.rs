@@ -6,6 +6,7 @@ use crate::cpu::conv::ConvShape;
 use crate::cpu::pool::{self as kernel, Divisor, PoolShape, pool_output_size};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::list;
 use crate::ops::args::{Args, Value};
 use crate::scalar::Element;
 use crate::shape::{self, Sizes};
@@ -853,10 +854,10 @@ fn fractional_starts<T: Element>(
     out: usize,
     window: usize,
     sample: f64,
-) -> Vec<usize> {
+) -> Result<Vec<usize>> {
     // Every step is rounded to the input's dtype, which decides where windows fall.
     let round = |x: f64| T::from_f64(x).to_f64();
-    let mut starts = Vec::with_capacity(out);
+    let mut starts = list::with_room(out)?;
     if out > 1 {
         let alpha = round(round((size - window) as f64) / round((out - 1) as f64));
         let offset = round(sample * alpha) as i64;
@@ -868,7 +869,7 @@ fn fractional_starts<T: Element>(
     if out > 0 {
         starts.push(size - window);
     }
-    starts
+    Ok(starts)
 }
 
 /// Max pooling over windows at random places (Graham, 2014).
@@ -976,7 +977,7 @@ fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)> {
             for d in 0..n {
                 let k = 3 - n + d;
                 starts[k] =
-                    fractional_starts::<T>(space[d], out[d] as usize, window[d] as usize, sample_of(plane, d));
+                    fractional_starts::<T>(space[d], out[d] as usize, window[d] as usize, sample_of(plane, d))?;
                 extent[k] = window[d] as usize;
                 size[k] = space[d];
             }

@@ -259,7 +259,6 @@ fn vander(x: &Tensor, n: Option<i64>, increasing: bool) -> Result<Tensor> {
     );
     let n = n.unwrap_or(x.numel() as i64);
     crate::check!(n >= 0, Runtime, "N must be non-negative.");
-    crate::shape::listable("vander", n)?;
     let x = if x.dtype().is_integral() {
         x.to_dtype(DType::I64)?
     } else {
@@ -268,18 +267,16 @@ fn vander(x: &Tensor, n: Option<i64>, increasing: bool) -> Result<Tensor> {
     if n == 0 {
         return Tensor::empty(&[x.numel(), 0], x.dtype(), x.device());
     }
-    let mut columns = vec![Tensor::full(x.sizes(), 1i64, x.dtype(), x.device())?];
-    for i in 1..n as usize {
-        columns.push(if i == 1 {
-            x.clone()
-        } else {
-            columns[i - 1].mul(&x)?
-        });
+    // Running products of 1, x, x, ...
+    let rows = x.numel() as i64;
+    let one = Tensor::full(&[x.numel(), 1], 1i64, x.dtype(), x.device())?;
+    let factors = super::join::cat(&[one, x.unsqueeze(1)?.expand(&[rows, n - 1])?], 1)?;
+    let powers = factors.cumprod(1)?;
+    if increasing {
+        Ok(powers)
+    } else {
+        super::shape::flip(&powers, &[1])
     }
-    if !increasing {
-        columns.reverse();
-    }
-    super::join::stack(&columns, 1)
 }
 
 op! {

@@ -2,11 +2,13 @@
 
 use super::loss::{linked_to, work};
 use crate::autograd::{self, Saved, engine::grads, record, record_stateless};
-use crate::cpu::resample::Axis;
+use crate::cpu::resample::{Axis, Row};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::list;
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
+use smallvec::smallvec;
 use std::rc::Rc;
 
 /// Maps to apply, each along its axis.
@@ -107,9 +109,9 @@ fn sum_along(x: &Tensor, maps: &Maps, transposed: bool) -> Result<Tensor> {
             // SAFETY: `out` was just made, is contiguous and nothing else refers to its memory.
             let dst = unsafe { std::slice::from_raw_parts_mut(out.data_ptr() as *mut T, out.numel()) };
             if transposed {
-                axis.apply_transposed(now.as_slice::<T>()?, dst, inner);
+                axis.apply_transposed(now.as_slice::<T>()?, dst, inner)?;
             } else {
-                axis.apply(now.as_slice::<T>()?, dst, inner);
+                axis.apply(now.as_slice::<T>()?, dst, inner)?;
             }
         });
         now = out;
@@ -177,11 +179,11 @@ impl Resize {
         }
     }
 
-    fn axis(&self, filter: Filter) -> Option<Axis> {
+    fn axis(&self, filter: Filter) -> Result<Option<Axis>> {
         let step = self.step();
         let last = self.from - 1;
-        let rows = |f: &dyn Fn(usize) -> Vec<(usize, f64)>| {
-            Axis::weighted(self.from, (0..self.to).map(f).collect())
+        let rows = |f: &dyn Fn(usize) -> Row| {
+            Axis::weighted(self.from, &list::collected((0..self.to).map(f))?)
         };
         match filter {
             Filter::Nearest | Filter::NearestExact => {
@@ -192,13 +194,16 @@ impl Resize {
                     _ => self.from as f32 / self.to as f32,
                 };
                 let at = |j: usize| (((j as f32 + half as f32) * step).floor() as usize).min(last);
-                Axis::pick(self.from, (0..self.to).map(at).collect())
+                Ok(Axis::pick(
+                    self.from,
+                    list::collected((0..self.to).map(at))?,
+                ))
             }
             Filter::Linear => rows(&|j| {
                 let p = self.position(step, j).max(0.0);
                 let i = (p.floor() as usize).min(last);
                 let w = self.r(p - i as f64).clamp(0.0, 1.0);
-                vec![(i, self.r(1.0 - w)), ((i + 1).min(last), w)]
+                smallvec![(i, self.r(1.0 - w)), ((i + 1).min(last), w)]
             }),
             Filter::Cubic => rows(&|j| {
                 let p = self.position(step, j);
@@ -220,7 +225,7 @@ impl Resize {
     }
 
     /// Weights over all the input pixels that an output pixel covers, as image libraries shrink.
-    fn antialiased(&self, filter: Filter, step: f64, j: usize) -> Vec<(usize, f64)> {
+    fn antialiased(&self, filter: Filter, step: f64, j: usize) -> Row {
         let reach = if filter == Filter::LinearAntialias {
             1.0
         } else {
@@ -318,7 +323,7 @@ fn upsample(
             scale: scales.and_then(|s| s.get(d).copied()),
             double: x.dtype() == DType::F64,
         };
-        let axis = resize.axis(filter).ok_or_else(|| {
+        let axis = resize.axis(filter)?.ok_or_else(|| {
             crate::err!(
                 Runtime,
                 "{name}: positions outside the input of length {}",

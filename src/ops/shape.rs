@@ -5,6 +5,7 @@ use super::view::{as_i64, as_strided_backward, view};
 use crate::autograd::{self, Grads, engine::grads, record_stateless};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::list;
 use crate::shape::{self, Sizes, Strides};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
@@ -188,7 +189,7 @@ fn repeat_positions(repeats: &Tensor, output_size: Option<i64>) -> Result<Tensor
         output_size.unwrap_or(0)
     );
     let n = shape::numel(&[total as usize])?;
-    let mut out: Vec<i64> = Vec::with_capacity(n);
+    let mut out: Vec<i64> = list::with_room(n)?;
     for (i, &c) in counts.iter().enumerate() {
         out.extend(std::iter::repeat_n(i as i64, c as usize));
     }
@@ -514,23 +515,26 @@ fn cartesian_prod(tensors: &[Tensor]) -> Result<Tensor> {
 fn combinations(x: &Tensor, r: i64, replace: bool) -> Result<Tensor> {
     need_vector(x)?;
     crate::check!(r >= 0, Runtime, "Expect a non-negative number, but got {r}");
-    shape::listable("combinations", r)?;
     if r == 0 {
         return Tensor::empty(&[0], x.dtype(), x.device());
     }
     let (n, r) = (x.numel() as i64, r as usize);
-    let mut columns: Vec<Vec<i64>> = vec![Vec::new(); r];
+    // How many there are: C(n, r), or C(n + r - 1, r) with replacement; inexact where it is too many anyway.
+    let from = if replace { n + r as i64 - 1 } else { n };
+    let count = (0..r.min((from - r as i64).max(0) as usize)).fold(1.0f64, |c, k| {
+        c * (from as f64 - k as f64) / (k as f64 + 1.0)
+    });
+    let entries = shape::numel(&[count as usize, r])?;
+    let mut rows: Vec<i64> = list::with_room(entries)?;
     let mut pick: Vec<i64> = if replace {
-        vec![0; r]
+        list::filled(r, 0)?
     } else {
-        (0..r as i64).collect()
+        list::collected((0..r).map(|i| i as i64))?
     };
     let room = |i: usize| if replace { n - 1 } else { n - (r - i) as i64 };
     let mut more = n > 0 && (replace || r as i64 <= n);
     while more {
-        for (c, &p) in columns.iter_mut().zip(&pick) {
-            c.push(p);
-        }
+        rows.extend_from_slice(&pick);
         // The last position that can still advance; those after it restart behind it.
         more = match (0..r).rev().find(|&i| pick[i] < room(i)) {
             Some(i) => {
@@ -543,11 +547,8 @@ fn combinations(x: &Tensor, r: i64, replace: bool) -> Result<Tensor> {
             None => false,
         };
     }
-    let columns = columns
-        .iter()
-        .map(|c| super::axis_index::index_select(x, 0, &Tensor::from_slice(c)?))
-        .collect::<Result<Vec<_>>>()?;
-    stack(&columns, 1)
+    super::axis_index::index_select(x, 0, &Tensor::from_slice(&rows)?)?
+        .reshape(&[(rows.len() / r) as i64, r as i64])
 }
 
 fn atleast(x: &Tensor, ndim: usize) -> Result<Tensor> {
