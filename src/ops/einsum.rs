@@ -593,9 +593,16 @@ op! {
         "(Tensor[] matrices) -> Tensor" => |a| {
             let t = a.tensors(0);
             crate::check!(!t.is_empty(), Runtime, "chain_matmul(): Expected one or more matrices");
-            for (i, t) in t.iter().enumerate() {
+            for t in t {
                 crate::check!(t.ndim() == 2, Runtime, "Tensor dimension is {}, expected 2 instead.", t.ndim());
-                let _ = i;
+            }
+            for (a, b) in t.iter().zip(&t[1..]) {
+                let ([m, k], [l, n]) = ([a.sizes()[0], a.sizes()[1]], [b.sizes()[0], b.sizes()[1]]);
+                crate::check!(
+                    k == l,
+                    Runtime,
+                    "mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {l}x{n})"
+                );
             }
             chain(t)
         },

@@ -178,12 +178,13 @@ pub fn binomial<T: Real>(generator: &mut Generator, out: &mut [T], count: &[T], 
         let (count, p) = (count.to_f64(), p.to_f64());
         let value = if count <= 0.0 || p <= 0.0 {
             0.0
+        } else if count.is_nan() || p.is_nan() {
+            // No number of steps would reach it.
+            f64::NAN
         } else if p >= 1.0 {
             count
         } else if p <= 0.5 {
             binomial_half::<T>(generator, count, p)
-        } else if p.is_nan() {
-            p
         } else {
             count - binomial_half::<T>(generator, count, rounded::<T>(1.0 - p))
         };
