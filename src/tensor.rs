@@ -59,6 +59,16 @@ pub struct TensorImpl {
 #[derive(Clone)]
 pub struct Tensor(Rc<TensorImpl>);
 
+/// A tensor that is not kept alive.
+#[derive(Clone, Default)]
+pub struct WeakTensor(std::rc::Weak<TensorImpl>);
+
+impl WeakTensor {
+    pub fn upgrade(&self) -> Option<Tensor> {
+        self.0.upgrade().map(Tensor)
+    }
+}
+
 impl Tensor {
     // ---- making
 
@@ -394,6 +404,10 @@ impl Tensor {
         self.0.meta.get_or_init(Default::default)
     }
 
+    pub fn downgrade(&self) -> WeakTensor {
+        WeakTensor(Rc::downgrade(&self.0))
+    }
+
     // ---- views
 
     /// A differentiable view: shares memory, version and base, but no history yet.
@@ -515,10 +529,13 @@ impl Tensor {
         }
         t.0.py_object
             .set(self.0.py_object.replace(std::ptr::null_mut()));
+        if let Some(meta) = t.meta() {
+            meta.set_owner(&t);
+        }
         t
     }
 
-    /// Sizes, strides and dtype of this tensor over other memory of at least the same extent.
+    /// An error where the tensors lie on different devices.
     pub fn same_device(&self, other: &Tensor) -> Result<()> {
         crate::check!(
             self.device() == other.device(),

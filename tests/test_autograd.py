@@ -194,6 +194,9 @@ def test_inference_mode():
         y = x * 2
         assert y.is_inference() and not y.requires_grad
     assert not torch.is_inference_mode_enabled()
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved for backward"):
+        x * y
+    x + y
     with pytest.raises(RuntimeError, match="Inplace update to inference tensor outside InferenceMode is not allowed"):
         y.add_(1)
 
@@ -243,7 +246,8 @@ def test_retain_grad():
     assert y.grad.item() == 3.0 and y.retains_grad
     z = x * 2
     (z * 3).sum().backward()
-    assert z.grad is None
+    with pytest.warns(UserWarning, match="The .grad attribute of a Tensor that is not a leaf"):
+        assert z.grad is None
 
 
 def test_nodes():
@@ -253,6 +257,9 @@ def test_nodes():
     node, index = y.grad_fn.next_functions[0]
     assert node.name() == "MulBackward0" and index == 0
     assert type(node.next_functions[0][0]).__name__ == "AccumulateGrad"
+    assert node.next_functions[0][0].variable is x
+    with pytest.raises(AttributeError, match="has no attribute 'variable'"):
+        _ = node.variable
     assert node.next_functions[1] == (None, 0)
     assert x.grad_fn is None and x.is_leaf and not y.is_leaf
 
@@ -456,6 +463,57 @@ def test_checkpoint_repeats_dropout():
     y = checkpoint(lambda t: torch.nn.functional.dropout(t, 0.5), x, use_reentrant=False)
     y.sum().backward()
     assert torch.equal(x.grad, y.detach())
+
+
+def test_saved_tensor_hooks():
+    packed = []
+
+    def pack(t):
+        packed.append(t.shape)
+        return t.tolist()
+
+    x = leaf(1.0, 2.0)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda v: torch.tensor(v, dtype=torch.float64)):
+        y = x.sin()
+    y.sum().backward()
+    assert packed == [(2,)]
+    torch.testing.assert_close(x.grad, x.detach().cos())
+
+
+def test_saved_tensor_hooks_keep_second_derivatives_and_errors():
+    x = leaf(2.0)
+    with torch.autograd.graph.save_on_cpu():
+        y = x * x * x
+    (g,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    (gg,) = torch.autograd.grad(g.sum(), x)
+    assert gg.item() == 12
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t.tolist()):
+        y = x.exp().sum()
+    with pytest.raises(TypeError, match="unpack_hook expected to be a Tensor but got result of type list"):
+        y.backward()
+
+    def refuse(t):
+        raise KeyError("no room")
+
+    with torch.autograd.graph.saved_tensors_hooks(refuse, refuse), pytest.raises(KeyError, match="no room"):
+        x.exp()
+    x.exp().sum().backward()
+
+
+def test_anomaly_mode_names_the_forward_call():
+    x = leaf(-1.0)
+    with pytest.warns(UserWarning, match="Anomaly Detection has been enabled"):
+        mode = torch.autograd.detect_anomaly(check_nan=True)
+    with mode, pytest.warns(UserWarning, match="Error detected in SqrtBackward0(.|\n)*in the_forward_call"):
+
+        def the_forward_call():
+            return x.sqrt().sum()
+
+        with pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output"):
+            the_forward_call().backward()
+    assert not torch.is_anomaly_enabled()
+    with torch.autograd.set_detect_anomaly(True, check_nan=False):
+        x.sqrt().sum().backward()
 
 
 def test_functional():

@@ -326,33 +326,21 @@ pub fn run(
     Ok(captured)
 }
 
-/// Runs one node and hands its gradients on.
-fn step(node: &Rc<Node>, mut grads: GradVec, task: &mut Task, options: &Options) -> Result<()> {
+/// The gradients that a node's backward gives, after its hooks.
+fn differentiate(node: &Rc<Node>, grads: &[Option<Tensor>]) -> Result<GradVec> {
     let backward = node.backward()?;
-    let out = backward(&Grads {
-        node,
-        grads: &grads,
-    })?;
+    let mut out = backward(&Grads { node, grads })?;
     drop(backward);
-    let mut out = out;
     let hooks = node.with_hooks(|h| h.post.clone()).unwrap_or_default();
     for (_, hook) in &hooks {
-        if let Some(new) = hook(&out, &grads)? {
+        if let Some(new) = hook(&out, grads)? {
             out = new;
         }
     }
-    grads.clear();
-    if !options.retain_graph {
-        node.release();
-    }
-    if super::is_anomaly_enabled() {
+    if super::is_anomaly_enabled() && super::is_anomaly_check_nan() {
         for (i, g) in out.iter().enumerate() {
-            let bad = match g {
-                Some(g) => {
-                    super::no_grad(|| -> Result<bool> { Ok(g.isnan()?.any()?.item()?.to_bool()) })?
-                }
-                None => false,
-            };
+            let Some(g) = g else { continue };
+            let bad = super::no_grad(|| g.isnan()?.any()?.item())?.to_bool();
             crate::check!(
                 !bad,
                 Runtime,
@@ -360,6 +348,20 @@ fn step(node: &Rc<Node>, mut grads: GradVec, task: &mut Task, options: &Options)
                 node.display_name()
             );
         }
+    }
+    Ok(out)
+}
+
+/// Runs one node and hands its gradients on.
+fn step(node: &Rc<Node>, grads: GradVec, task: &mut Task, options: &Options) -> Result<()> {
+    let out = differentiate(node, &grads);
+    if out.is_err() && super::is_anomaly_enabled() {
+        super::observe::warn_of(&node.display_name(), node.origin())?;
+    }
+    let out = out?;
+    drop(grads);
+    if !options.retain_graph {
+        node.release();
     }
     let edges = node.edges();
     crate::check!(

@@ -4,9 +4,10 @@ pub mod engine;
 pub mod formula;
 pub mod inplace;
 pub mod node;
+pub mod observe;
 
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, WeakTensor};
 pub use formula::Term;
 pub use node::{Edge, GradVec, Grads, Hook, Node, Saved};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -15,6 +16,12 @@ use std::rc::Rc;
 const GRAD: u8 = 1;
 const INFERENCE: u8 = 2;
 const ANOMALY: u8 = 4;
+/// In anomaly mode: whether gradients that are not numbers are errors.
+const CHECK_NAN: u8 = 8;
+/// Hooks pack saved tensors.
+const PACKING: u8 = 16;
+/// A node could not save a tensor.
+const FAILED: u8 = 32;
 
 thread_local! {
     static MODE: Cell<u8> = const { Cell::new(GRAD) };
@@ -55,6 +62,12 @@ pub fn is_anomaly_enabled() -> bool {
 pub fn set_anomaly_enabled(on: bool) -> bool {
     set_mode(ANOMALY, on)
 }
+pub fn is_anomaly_check_nan() -> bool {
+    mode(CHECK_NAN)
+}
+pub fn set_anomaly_check_nan(on: bool) -> bool {
+    set_mode(CHECK_NAN, on)
+}
 
 /// Runs without recording.
 pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
@@ -83,11 +96,21 @@ pub struct Meta {
     /// The node that adds into `grad`, made at first use; it points back weakly.
     accumulator: OnceCell<Rc<Node>>,
     retains_grad: Cell<bool>,
+    /// The leaf itself, once it has an accumulator.
+    owner: RefCell<WeakTensor>,
     /// Run after `grad` was accumulated, with the tensor.
     post_accumulate: RefCell<Vec<(u64, Rc<dyn Fn() -> Result<()>>)>>,
 }
 
 impl Meta {
+    /// The leaf that gradients are accumulated for.
+    pub fn owner(&self) -> Option<Tensor> {
+        self.owner.borrow().upgrade()
+    }
+    pub(crate) fn set_owner(&self, t: &Tensor) {
+        *self.owner.borrow_mut() = t.downgrade();
+    }
+
     /// Adds a hook under an id that removes it.
     pub fn add_post_accumulate(&self, id: u64, hook: Rc<dyn Fn() -> Result<()>>) {
         self.post_accumulate.borrow_mut().push((id, hook));
@@ -234,7 +257,10 @@ impl Tensor {
         let meta = self.meta_or_new();
         let node = meta
             .accumulator
-            .get_or_init(|| Node::accumulator(self, Rc::downgrade(meta)))
+            .get_or_init(|| {
+                meta.set_owner(self);
+                Node::accumulator(self, Rc::downgrade(meta))
+            })
             .clone();
         Some(Edge { node, output: 0 })
     }

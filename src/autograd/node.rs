@@ -1,9 +1,9 @@
 //! Nodes of the graph, the tensors they save, and dropping long chains without recursion.
 
-use super::Meta;
+use super::{Meta, observe};
 use crate::device::Device;
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
@@ -60,6 +60,8 @@ pub struct Node {
     hooks: RefCell<Option<Box<Hooks>>>,
     /// The leaf whose `grad` this node adds to.
     leaf: Option<Weak<Meta>>,
+    /// The call that made it, in anomaly mode.
+    origin: Option<Box<str>>,
 }
 
 thread_local! {
@@ -103,6 +105,7 @@ impl Node {
             outputs: RefCell::default(),
             hooks: RefCell::default(),
             leaf: None,
+            origin: observe::origin(),
         })
     }
 
@@ -117,6 +120,7 @@ impl Node {
             outputs: RefCell::default(),
             hooks: RefCell::default(),
             leaf: Some(leaf),
+            origin: None,
         };
         node.add_output(t);
         Rc::new(node)
@@ -155,6 +159,11 @@ impl Node {
     /// Prints the node under another name.
     pub fn set_label(&self, label: &'static str) {
         self.label.set(Some(label));
+    }
+
+    /// The call that made it, if it was made in anomaly mode.
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
     }
 
     pub fn seq(&self) -> u64 {
@@ -314,18 +323,61 @@ impl Grads<'_> {
 
 /// A tensor a node keeps for its backward, with the version it had.
 pub struct Saved {
-    tensor: Tensor,
-    version: u32,
+    held: Held,
     /// For an output of the node itself: its number. It is kept without history, or it would own its own node.
     output: Option<u32>,
+}
+
+enum Held {
+    Tensor {
+        tensor: Tensor,
+        version: u32,
+    },
+    /// What a hook made of it, and where gradients of an input go.
+    Packed {
+        unpack: observe::Unpack,
+        edge: Option<Edge>,
+    },
+    Failed(Error),
+}
+
+impl Held {
+    /// `tensor` is kept; hooks see `t`, which has its history.
+    fn new(
+        t: &Tensor,
+        tensor: impl FnOnce() -> Tensor,
+        edge: impl FnOnce() -> Option<Edge>,
+    ) -> Held {
+        let failed = |e: Error| {
+            observe::fail(&e);
+            Held::Failed(e)
+        };
+        if t.is_inference() {
+            return failed(crate::err!(
+                Runtime,
+                "Inference tensors cannot be saved for backward. To work around you can make a clone to get a normal \
+                 tensor and use it in autograd."
+            ));
+        }
+        match observe::pack(t) {
+            None => Held::Tensor {
+                tensor: tensor(),
+                version: t.version(),
+            },
+            Some(Ok(unpack)) => Held::Packed {
+                unpack,
+                edge: edge(),
+            },
+            Some(Err(e)) => failed(e),
+        }
+    }
 }
 
 impl Saved {
     /// Keeps an input of the op.
     pub fn input(t: &Tensor) -> Saved {
         Saved {
-            tensor: t.clone(),
-            version: t.version(),
+            held: Held::new(t, || t.clone(), || t.gradient_edge()),
             output: None,
         }
     }
@@ -333,8 +385,7 @@ impl Saved {
     /// Keeps output `i` of the op.
     pub fn output(t: &Tensor, i: u32) -> Saved {
         Saved {
-            tensor: t.detach(),
-            version: t.version(),
+            held: Held::new(t, || t.detach(), || None),
             output: Some(i),
         }
     }
@@ -346,34 +397,53 @@ impl Saved {
 
     /// The tensor, with its history; an error if it was written to since.
     pub fn get(&self, g: &Grads) -> Result<Tensor> {
-        let now = self.tensor.version();
-        if now != self.version {
-            let t = &self.tensor;
-            let maker = match self.output {
-                Some(i) => format!(", which is output {i} of {},", g.node.display_name()),
-                None => match t.grad_fn() {
-                    Some((node, i)) => format!(", which is output {i} of {},", node.display_name()),
-                    None => String::new(),
-                },
+        let t = self.unpack(Some(g.node))?;
+        match self.output {
+            Some(i) if super::is_grad_enabled() => {
+                let t = t.detach();
+                t.set_grad_fn(g.node.clone(), i);
+                Ok(t)
+            }
+            _ => Ok(t),
+        }
+    }
+
+    /// As `get`, but an output comes without its history. `node` is named where the output was written to.
+    pub fn unpack(&self, node: Option<&Node>) -> Result<Tensor> {
+        let (t, version) = match &self.held {
+            Held::Failed(e) => return Err(e.clone()),
+            Held::Packed { unpack, edge } => {
+                let t = unpack()?;
+                return Ok(match edge {
+                    Some(edge) => {
+                        let t = t.detach();
+                        t.set_grad_fn(edge.node.clone(), edge.output);
+                        t
+                    }
+                    None => t,
+                });
+            }
+            Held::Tensor { tensor, version } => (tensor, *version),
+        };
+        let now = t.version();
+        if now != version {
+            let made_by =
+                |node: &Node, i: u32| format!(", which is output {i} of {},", node.display_name());
+            let maker = match (self.output, t.grad_fn()) {
+                (Some(i), _) => node.map_or(String::new(), |n| made_by(n, i)),
+                (None, Some((node, i))) => made_by(&node, i),
+                (None, None) => String::new(),
             };
             crate::bail!(
                 Runtime,
                 "one of the variables needed for gradient computation has been modified by an inplace operation: \
-                 [torch.{}Tensor {}]{maker} is at version {now}; expected version {} instead. Hint: enable anomaly \
-                 detection to find the operation that failed to compute its gradient, with \
+                 [torch.{}Tensor {}]{maker} is at version {now}; expected version {version} instead. Hint: enable \
+                 anomaly detection to find the operation that failed to compute its gradient, with \
                  torch.autograd.set_detect_anomaly(True).",
                 t.dtype().scalar_name(),
                 shape::list(t.sizes()),
-                self.version
             );
         }
-        match self.output {
-            Some(i) if super::is_grad_enabled() => {
-                let t = self.tensor.detach();
-                t.set_grad_fn(g.node.clone(), i);
-                Ok(t)
-            }
-            _ => Ok(self.tensor.clone()),
-        }
+        Ok(t.clone())
     }
 }

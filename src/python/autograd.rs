@@ -7,13 +7,15 @@ use super::gil::Gil;
 use super::object::{Arg, tensor_of, tensor_type, wrap};
 use crate::autograd::engine::{self, Options};
 use crate::autograd::node::next_hook_id;
-use crate::autograd::{self, Edge, GradVec, Grads, Node};
+use crate::autograd::observe::{self, Describe};
+use crate::autograd::{self, Edge, GradVec, Grads, Node, Saved};
 use crate::tensor::Tensor;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError, PyUserWarning};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use std::cell::{Cell, RefCell};
+use std::ffi::CString;
 use std::rc::Rc;
 
 #[pyfunction]
@@ -37,8 +39,59 @@ fn is_anomaly_enabled() -> bool {
     autograd::is_anomaly_enabled()
 }
 #[pyfunction]
-fn _set_anomaly_enabled(on: bool) -> bool {
-    autograd::set_anomaly_enabled(on)
+fn is_anomaly_check_nan_enabled() -> bool {
+    autograd::is_anomaly_check_nan()
+}
+#[pyfunction]
+fn _set_anomaly_enabled(on: bool, check_nan: bool) {
+    autograd::set_anomaly_enabled(on);
+    autograd::set_anomaly_check_nan(check_nan);
+}
+
+/// How the core describes the running call and shows warnings.
+fn describe() -> Describe {
+    Describe {
+        origin: || {
+            let text = convert::callback(|py| {
+                let lines = py.import("traceback")?.call_method0("format_stack")?;
+                PyString::new(py, "")
+                    .call_method1("join", (lines,))?
+                    .extract()
+            });
+            text.unwrap_or_else(|e| e.message)
+        },
+        warn: |text| {
+            convert::callback(|py| {
+                let category = py.get_type::<PyUserWarning>();
+                PyErr::warn(py, &category, &CString::new(text.replace('\0', ""))?, 1)
+            })
+        },
+    }
+}
+
+/// Packs what nodes save with `pack(tensor)` from now on; `unpack` gives it back.
+#[pyfunction]
+fn _push_saved_tensors_hooks(pack: Py<PyAny>, unpack: Py<PyAny>) {
+    let unpack = Rc::new(unpack);
+    observe::push_packer(Rc::new(move |t: &Tensor| {
+        let packed = convert::callback(|py| pack.call1(py, (wrap(py, t.clone())?,)))?;
+        let unpack = unpack.clone();
+        Ok(Rc::new(move || {
+            convert::callback(|py| {
+                let t = unpack.call1(py, (packed.clone_ref(py),))?;
+                tensor_of(t.bind(py)).map_err(|_| {
+                    PyTypeError::new_err(format!(
+                        "Output of saved tensor unpack_hook expected to be a Tensor but got result of type {}",
+                        convert::type_name(t.bind(py))
+                    ))
+                })
+            })
+        }))
+    }));
+}
+#[pyfunction]
+fn _pop_saved_tensors_hooks() {
+    observe::pop_packer();
 }
 
 fn opt_tensor(o: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
@@ -147,6 +200,17 @@ impl PyNode {
 
 #[pymethods]
 impl PyNode {
+    /// The leaf that an `AccumulateGrad` node adds to.
+    #[getter]
+    fn variable(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.node.leaf().and_then(|meta| meta.owner()) {
+            Some(t) => wrap(py, t),
+            None => Err(PyAttributeError::new_err(format!(
+                "'{}' object has no attribute 'variable'",
+                self.node.display_name()
+            ))),
+        }
+    }
     fn name(&self) -> String {
         match self.node.is_accumulator() {
             true => "torch::autograd::AccumulateGrad".into(),
@@ -184,16 +248,6 @@ impl PyNode {
     #[getter]
     fn next_functions(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.edges(py)
-    }
-    #[getter]
-    fn variable(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let _ = py;
-        match self.node.is_accumulator() {
-            true => Err(PyRuntimeError::new_err(
-                "the leaf of an accumulator is not kept; hold the tensor itself",
-            )),
-            false => Err(pyo3::exceptions::PyAttributeError::new_err("variable")),
-        }
     }
     fn _sequence_nr(&self) -> u64 {
         self.node.seq()
@@ -377,40 +431,25 @@ fn _register_post_accumulate_grad_hook(
 
 /// A saved tensor with its version: `unpack()` raises if it was written to since.
 #[pyclass(name = "_SavedVariable", frozen)]
-struct PySaved {
-    tensor: Gil<Tensor>,
-    version: u32,
-}
+struct PySaved(Gil<Saved>);
 #[pymethods]
 impl PySaved {
     fn unpack(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let now = self.tensor.version();
-        if now != self.version {
-            return Err(PyRuntimeError::new_err(format!(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: \
-                 [torch.{}Tensor {}] is at version {now}; expected version {} instead. Hint: enable anomaly detection to \
-                 find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True).",
-                self.tensor.dtype().scalar_name(),
-                crate::shape::list(self.tensor.sizes()),
-                self.version
-            )));
-        }
-        wrap(py, self.tensor.0.clone())
+        wrap(py, self.0.unpack(None).map_err(|e| to_py(py, e))?)
     }
 }
 
 #[pyfunction]
-fn _save_variable(tensor: Arg, is_output: bool) -> PySaved {
+fn _save_variable(py: Python<'_>, tensor: Arg, is_output: bool) -> PyResult<PySaved> {
     // An output is kept without its node, or the node would own itself.
-    let version = tensor.0.version();
-    let tensor = if is_output {
-        tensor.0.detach()
+    let saved = if is_output {
+        Saved::output(&tensor.0, 0)
     } else {
-        tensor.0
+        Saved::input(&tensor.0)
     };
-    PySaved {
-        tensor: Gil(tensor),
-        version,
+    match observe::take_failure() {
+        None => Ok(PySaved(Gil(saved))),
+        Some(e) => Err(to_py(py, e)),
     }
 }
 
@@ -618,7 +657,11 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(is_inference_mode_enabled, m)?)?;
     m.add_function(wrap_pyfunction!(_set_inference_mode, m)?)?;
     m.add_function(wrap_pyfunction!(is_anomaly_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(is_anomaly_check_nan_enabled, m)?)?;
     m.add_function(wrap_pyfunction!(_set_anomaly_enabled, m)?)?;
+    observe::describe_with(describe());
+    m.add_function(wrap_pyfunction!(_push_saved_tensors_hooks, m)?)?;
+    m.add_function(wrap_pyfunction!(_pop_saved_tensors_hooks, m)?)?;
     m.add_function(wrap_pyfunction!(_run_backward, m)?)?;
     m.add_function(wrap_pyfunction!(_register_hook, m)?)?;
     m.add_function(wrap_pyfunction!(_register_post_accumulate_grad_hook, m)?)?;

@@ -1,6 +1,6 @@
 //! Rows of the op table as Python functions and methods.
 //!
-//! Every callable is one of 2,048 tiny entry points that differ only in an index; all else is shared: one parser that
+//! Every callable is one of 2,048 tiny entry points (twice, for methods without arguments) that differ only in an index; all else is shared: one parser that
 //! follows PyTorch's schemas, one caller, one error boundary.
 
 use super::convert;
@@ -19,7 +19,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -68,63 +68,83 @@ unsafe extern "C" fn entry<const I: usize>(
     unsafe { call(I, slf, args, nargs as usize, kwnames) }
 }
 
-type Fast = ffi::PyCFunctionFastWithKeywords;
+/// A method without arguments takes the interpreter's shortest call.
+unsafe extern "C" fn lone_entry<const I: usize>(slf: Object, _: Object) -> Object {
+    // SAFETY: the interpreter calls under the GIL with an instance of the type.
+    unsafe {
+        let py = token();
+        guard(py, ptr::null_mut(), || {
+            match ENTRIES.get().and_then(|e| e.get(I)) {
+                Some(entry) => run_lone(py, entry, slf).map(|o| o.into_ptr()),
+                None => Err(PyTypeError::new_err("not an operator")),
+            }
+        })
+    }
+}
 
 /// The entry points, 16 at a time.
 macro_rules! sixteen {
-    ($base:expr) => {
+    ($entry:ident, $type:ty, $base:expr) => {
         [
-            entry::<{ $base }> as Fast,
-            entry::<{ $base + 1 }>,
-            entry::<{ $base + 2 }>,
-            entry::<{ $base + 3 }>,
-            entry::<{ $base + 4 }>,
-            entry::<{ $base + 5 }>,
-            entry::<{ $base + 6 }>,
-            entry::<{ $base + 7 }>,
-            entry::<{ $base + 8 }>,
-            entry::<{ $base + 9 }>,
-            entry::<{ $base + 10 }>,
-            entry::<{ $base + 11 }>,
-            entry::<{ $base + 12 }>,
-            entry::<{ $base + 13 }>,
-            entry::<{ $base + 14 }>,
-            entry::<{ $base + 15 }>,
+            $entry::<{ $base }> as $type,
+            $entry::<{ $base + 1 }>,
+            $entry::<{ $base + 2 }>,
+            $entry::<{ $base + 3 }>,
+            $entry::<{ $base + 4 }>,
+            $entry::<{ $base + 5 }>,
+            $entry::<{ $base + 6 }>,
+            $entry::<{ $base + 7 }>,
+            $entry::<{ $base + 8 }>,
+            $entry::<{ $base + 9 }>,
+            $entry::<{ $base + 10 }>,
+            $entry::<{ $base + 11 }>,
+            $entry::<{ $base + 12 }>,
+            $entry::<{ $base + 13 }>,
+            $entry::<{ $base + 14 }>,
+            $entry::<{ $base + 15 }>,
         ]
     };
 }
 macro_rules! block {
-    ($base:expr) => {
+    ($entry:ident, $type:ty, $base:expr) => {
         [
-            sixteen!($base),
-            sixteen!($base + 16),
-            sixteen!($base + 32),
-            sixteen!($base + 48),
-            sixteen!($base + 64),
-            sixteen!($base + 80),
-            sixteen!($base + 96),
-            sixteen!($base + 112),
-            sixteen!($base + 128),
-            sixteen!($base + 144),
-            sixteen!($base + 160),
-            sixteen!($base + 176),
-            sixteen!($base + 192),
-            sixteen!($base + 208),
-            sixteen!($base + 224),
-            sixteen!($base + 240),
+            sixteen!($entry, $type, $base),
+            sixteen!($entry, $type, $base + 16),
+            sixteen!($entry, $type, $base + 32),
+            sixteen!($entry, $type, $base + 48),
+            sixteen!($entry, $type, $base + 64),
+            sixteen!($entry, $type, $base + 80),
+            sixteen!($entry, $type, $base + 96),
+            sixteen!($entry, $type, $base + 112),
+            sixteen!($entry, $type, $base + 128),
+            sixteen!($entry, $type, $base + 144),
+            sixteen!($entry, $type, $base + 160),
+            sixteen!($entry, $type, $base + 176),
+            sixteen!($entry, $type, $base + 192),
+            sixteen!($entry, $type, $base + 208),
+            sixteen!($entry, $type, $base + 224),
+            sixteen!($entry, $type, $base + 240),
         ]
     };
 }
-static POINTS: [[[Fast; 16]; 16]; 8] = [
-    block!(0),
-    block!(256),
-    block!(512),
-    block!(768),
-    block!(1024),
-    block!(1280),
-    block!(1536),
-    block!(1792),
-];
+macro_rules! points {
+    ($entry:ident, $type:ty) => {
+        [
+            block!($entry, $type, 0),
+            block!($entry, $type, 256),
+            block!($entry, $type, 512),
+            block!($entry, $type, 768),
+            block!($entry, $type, 1024),
+            block!($entry, $type, 1280),
+            block!($entry, $type, 1536),
+            block!($entry, $type, 1792),
+        ]
+    };
+}
+type Points<F> = [[[F; 16]; 16]; 8];
+static POINTS: Points<ffi::PyCFunctionFastWithKeywords> =
+    points!(entry, ffi::PyCFunctionFastWithKeywords);
+static LONE_POINTS: Points<ffi::PyCFunction> = points!(lone_entry, ffi::PyCFunction);
 
 #[inline(never)]
 unsafe fn call(
@@ -205,15 +225,15 @@ fn bound<'a, 'py>(py: Python<'py>, o: &'a Object) -> &'a Bound<'py, PyAny> {
     unsafe { Bound::ref_from_ptr(py, o) }
 }
 
-/// Matches arguments to one signature.
+/// Matches arguments to one signature and adds them to `out`.
 fn parse(
     py: Python<'_>,
     s: &Signature,
     method: bool,
     given: &[Object],
     keywords: &[(&str, Object)],
-) -> PyResult<std::result::Result<Parsed, Refused>> {
-    let mut out: Parsed = SmallVec::new();
+    out: &mut Parsed,
+) -> PyResult<std::result::Result<(), Refused>> {
     let skip = method as usize;
     // `x.view(2, 3)`: all positional arguments are one list when the only positional parameter is a list of ints.
     let lone_list = s.positional == skip + 1 && matches!(s.params[skip].ty, Type::Ints(None));
@@ -328,7 +348,7 @@ fn parse(
     if !missing.is_empty() {
         return Ok(Err(Refused::Missing(missing)));
     }
-    Ok(Ok(out))
+    Ok(Ok(()))
 }
 
 /// `(Tensor other, *, Number alpha = 1)`
@@ -445,8 +465,9 @@ fn run(
     }
     let mut why: SmallVec<[Refused; 4]> = SmallVec::new();
     for (s, overload) in signatures.iter().zip(entry.op.overloads) {
-        match parse(py, s, entry.method, given, &keywords)? {
-            Ok(mut args) => {
+        let mut args = Parsed::new();
+        match parse(py, s, entry.method, given, &keywords, &mut args)? {
+            Ok(()) => {
                 let v = on_host(&entry.name, || match (&out, entry.form) {
                     (Some(outs), _) => into(entry.op, overload, s, &mut args, outs),
                     (None, Form::Plain) => (overload.run)(&Args(&args)),
@@ -458,6 +479,20 @@ fn run(
         }
     }
     Err(refusal(py, entry, signatures, &why, given, &keywords))
+}
+
+/// As `run`, for a method without arguments.
+fn run_lone(py: Python<'_>, entry: &Entry, slf: Object) -> PyResult<Py<PyAny>> {
+    if let Some(overridden) = overridden(py, entry, &[slf], &[])? {
+        return Ok(overridden);
+    }
+    let x = object::tensor_of(bound(py, &slf))?;
+    let overload = &entry.op.overloads[0];
+    let v = on_host(&entry.name, || match entry.form {
+        Form::Plain => (overload.run)(&Args(&[Arg::Tensor(x)])),
+        Form::InPlace => in_place(entry.op, overload, smallvec![Arg::Tensor(x)]),
+    });
+    convert::result(py, v.map_err(|e| to_py(py, e))?)
 }
 
 /// `__torch_function__` of the first argument whose class overrides it. Exact tensors cost one comparison each.
@@ -752,12 +787,23 @@ impl Binder<'_, '_> {
             name: name.to_string(),
             signatures: OnceLock::new(),
         });
+        let (block, row, at) = (i / 256, i / 16 % 16, i % 16);
+        let lone = method && matches!(op.overloads, [o] if o.schema.starts_with("(Tensor input) "));
+        let (ml_meth, ml_flags) = if lone {
+            let f = ffi::PyMethodDefPointer {
+                PyCFunction: LONE_POINTS[block][row][at],
+            };
+            (f, ffi::METH_NOARGS)
+        } else {
+            let f = ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: POINTS[block][row][at],
+            };
+            (f, ffi::METH_FASTCALL | ffi::METH_KEYWORDS)
+        };
         Ok(Box::into_raw(Box::new(ffi::PyMethodDef {
             ml_name: c_string(name.to_string()),
-            ml_meth: ffi::PyMethodDefPointer {
-                PyCFunctionFastWithKeywords: POINTS[i / 256][i / 16 % 16][i % 16],
-            },
-            ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+            ml_meth,
+            ml_flags,
             ml_doc: c_string(doc_text(op, name, method)),
         })))
     }

@@ -56,8 +56,15 @@ pub fn from_py(e: PyErr) -> Error {
 /// Runs an entry point: errors and panics become the current Python exception and `failed` is returned.
 pub fn guard<T>(py: Python<'_>, failed: T, f: impl FnOnce() -> PyResult<T>) -> T {
     match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(Ok(v)) => v,
+        Ok(Ok(v)) => match crate::autograd::observe::take_failure() {
+            None => v,
+            Some(e) => {
+                to_py(py, e).restore(py);
+                failed
+            }
+        },
         Ok(Err(e)) => {
+            crate::autograd::observe::take_failure();
             e.restore(py);
             failed
         }

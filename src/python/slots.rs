@@ -9,7 +9,9 @@ use super::types::{PyDevice, dtype_object};
 use crate::error::Result;
 use crate::ops::OpDef;
 use crate::tensor::Tensor;
-use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyAttributeError, PyRuntimeError, PyTypeError, PyUserWarning, PyValueError,
+};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -17,6 +19,10 @@ use smallvec::SmallVec;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
+
+const NOT_A_LEAF: &CStr = c"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad \
+attribute won't be populated during autograd.backward(). Call .retain_grad() on it before backward to keep its gradient, \
+or read the .grad of the leaf Tensor that was meant.";
 
 /// The rows behind the operators.
 const OPERATORS: [&str; 14] = [
@@ -722,7 +728,12 @@ static PROPERTIES: &[Property] = &[
         name: c"grad",
         get: |py, t| match t.grad() {
             Some(g) => wrap(py, g),
-            None => Ok(py.None()),
+            None => {
+                if !t.is_leaf() && !t.retains_grad() {
+                    PyErr::warn(py, &py.get_type::<PyUserWarning>(), NOT_A_LEAF, 1)?;
+                }
+                Ok(py.None())
+            }
         },
         set: Some(set_grad),
         doc: c"The accumulated gradient, or None.",

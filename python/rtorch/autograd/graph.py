@@ -3,8 +3,54 @@
 import threading
 
 import rtorch
+from rtorch import _C
 
-__all__ = ["register_multi_grad_hook"]
+__all__ = ["register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks"]
+
+
+class saved_tensors_hooks:
+    """Packs the tensors that operations save for backward, while the context lasts.
+
+    `pack_hook` gets each tensor that is saved and returns anything; `unpack_hook` gets that in backward and returns a
+    tensor of the same value. Contexts nest; the innermost one counts. The hooks are called without recording.
+
+    Args:
+        pack_hook: from a tensor to any object.
+        unpack_hook: from that object to a tensor.
+
+    Raises:
+        TypeError: in backward, if `unpack_hook` does not return a tensor.
+
+    Example::
+
+        >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+        >>> with torch.autograd.graph.saved_tensors_hooks(lambda t: t.tolist(), torch.tensor):
+        ...     y = (x * x).sum()
+        >>> y.backward()
+        >>> x.grad
+        tensor([2., 4.])
+    """
+
+    def __init__(self, pack_hook, unpack_hook):
+        self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
+
+    def __enter__(self):
+        _C._push_saved_tensors_hooks(self.pack_hook, self.unpack_hook)
+
+    def __exit__(self, *exc):
+        _C._pop_saved_tensors_hooks()
+
+
+class save_on_cpu(saved_tensors_hooks):
+    """Keeps the tensors that operations save in the memory of the CPU, and brings them back for backward.
+
+    Args:
+        pin_memory: accepted; there is no pinned memory.
+        device_type: accepted for compatibility.
+    """
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda"):
+        super().__init__(lambda t: (t.device, t.cpu()), lambda packed: packed[1].to(packed[0]))
 
 
 class _Handles:
