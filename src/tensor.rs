@@ -341,15 +341,11 @@ impl Tensor {
             "a Tensor with {} elements cannot be converted to Scalar",
             self.numel()
         );
-        let host;
-        let t = if self.device().is_cpu() {
-            self
-        } else {
-            host = self.to_device(Device::Cpu)?;
-            &host
-        };
+        if !self.device().is_cpu() {
+            return self.to_device(Device::Cpu)?.item();
+        }
         // SAFETY: one element exists at the data pointer.
-        Ok(unsafe { Scalar::read(t.data_ptr(), t.dtype()) })
+        Ok(unsafe { Scalar::read(self.data_ptr(), self.dtype()) })
     }
 
     /// The elements as i64 in row-major order.

@@ -71,7 +71,7 @@ def test_unary(op):
     close(f(x.gpu()), f(x), rtol=4e-6, atol=2e-7)
 
 
-@pytest.mark.parametrize("op", "add sub mul div pow eq ne lt le gt ge maximum minimum".split())
+@pytest.mark.parametrize("op", "add sub mul div pow eq ne lt le gt ge maximum minimum fmod remainder".split())
 def test_binary(op):
     f = getattr(rtorch, op)
     x = rtorch.tensor([a for a in SPECIAL for _ in SPECIAL])

@@ -115,6 +115,7 @@ pub fn pointwise(
     let compute = elem_of(row.name, dtype)?.class();
     let expr = match compute {
         Class::F32 => row.wgsl,
+        _ if dtype == DType::Bool => row.wgsl_bool.or(row.wgsl_int).or(row.wgsl),
         _ => row.wgsl_int.or(row.wgsl),
     };
     let Some(expr) = expr else {

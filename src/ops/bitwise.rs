@@ -49,6 +49,8 @@ pointwise! {
     bitwise_not(x) -> Promote {
         int = !x,
         bool = !x,
+        wgsl_int = "~x",
+        wgsl_bool = "1 - x",
         no_grad = "integer",
     }
 }

@@ -416,6 +416,11 @@ fn cross_entropy_of_probabilities(
         target.dtype().scalar_name()
     );
     crate::check!(
+        x.ndim() > 0,
+        Index,
+        "Dimension specified as 1 but tensor has no dimensions"
+    );
+    crate::check!(
         ignore < 0,
         Runtime,
         "ignore_index is not supported for floating point target"

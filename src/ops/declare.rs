@@ -61,6 +61,8 @@ pub struct Pointwise {
     pub wgsl: Option<&'static str>,
     /// The expression for integers, where it differs.
     pub wgsl_int: Option<&'static str>,
+    /// The expression for bool, which a device holds as 0 or 1, where it differs from the one for integers.
+    pub wgsl_bool: Option<&'static str>,
 }
 
 /// Finds a name at compile time.
@@ -562,6 +564,7 @@ macro_rules! pointwise {
             $(complex = $complex:expr,)?
             $(wgsl = $wgsl:literal,)?
             $(wgsl_int = $wgsl_int:literal,)?
+            $(wgsl_bool = $wgsl_bool:literal,)?
             $(grad $ga:ident ($g:ident $(; $($s:ident),+)?) = $formula:expr,)*
             $(no_grad = $no_grad:literal,)?
         }
@@ -610,6 +613,7 @@ macro_rules! pointwise {
                 differentiable: $crate::pointwise!(@differentiable $yields [$($ga)*] [$($no_grad)?]),
                 wgsl: $crate::pointwise!(@some $($wgsl)?),
                 wgsl_int: $crate::pointwise!(@some $($wgsl_int)?),
+                wgsl_bool: $crate::pointwise!(@some $($wgsl_bool)?),
             };
 
             fn run(args: &$crate::ops::args::Args) -> $crate::error::Result<$crate::ops::args::Value> {

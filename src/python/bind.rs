@@ -4,7 +4,7 @@
 //! follows PyTorch's schemas, one caller, one error boundary.
 
 use super::convert;
-use super::error::{Object, guard, on_host, to_py, token};
+use super::error::{Object, guard, guard_op, on_host, to_py, token};
 use super::gil::Gil;
 use super::object::{self, tensor_type};
 use crate::autograd;
@@ -19,7 +19,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -71,14 +71,12 @@ unsafe extern "C" fn entry<const I: usize>(
 /// A method without arguments takes the interpreter's shortest call.
 unsafe extern "C" fn lone_entry<const I: usize>(slf: Object, _: Object) -> Object {
     // SAFETY: the interpreter calls under the GIL with an instance of the type.
-    unsafe {
-        let py = token();
-        guard(py, ptr::null_mut(), || {
-            match ENTRIES.get().and_then(|e| e.get(I)) {
-                Some(entry) => run_lone(py, entry, slf).map(|o| o.into_ptr()),
-                None => Err(PyTypeError::new_err("not an operator")),
-            }
-        })
+    let py = unsafe { token() };
+    match ENTRIES.get().and_then(|e| e.get(I)) {
+        Some(entry) => call_lone(py, entry, slf),
+        None => guard(py, ptr::null_mut(), || {
+            Err(PyTypeError::new_err("not an operator"))
+        }),
     }
 }
 
@@ -481,18 +479,26 @@ fn run(
     Err(refusal(py, entry, signatures, &why, given, &keywords))
 }
 
-/// As `run`, for a method without arguments.
-fn run_lone(py: Python<'_>, entry: &Entry, slf: Object) -> PyResult<Py<PyAny>> {
-    if let Some(overridden) = overridden(py, entry, &[slf], &[])? {
-        return Ok(overridden);
-    }
-    let x = object::tensor_of(bound(py, &slf))?;
-    let overload = &entry.op.overloads[0];
-    let v = on_host(&entry.name, || match entry.form {
-        Form::Plain => (overload.run)(&Args(&[Arg::Tensor(x)])),
-        Form::InPlace => in_place(entry.op, overload, smallvec![Arg::Tensor(x)]),
-    });
-    convert::result(py, v.map_err(|e| to_py(py, e))?)
+/// As `call` and `run`, for a method without arguments.
+#[inline(never)]
+fn call_lone(py: Python<'_>, entry: &Entry, slf: Object) -> Object {
+    guard_op(
+        py,
+        || &entry.name,
+        ptr::null_mut(),
+        || {
+            if let Some(overridden) = overridden(py, entry, &[slf], &[])? {
+                return Ok(overridden.into_ptr());
+            }
+            let x = [Arg::Tensor(object::tensor_of(bound(py, &slf))?)];
+            let overload = &entry.op.overloads[0];
+            let v = match entry.form {
+                Form::Plain => (overload.run)(&Args(&x)),
+                Form::InPlace => in_place(entry.op, overload, x.into_iter().collect()),
+            };
+            Ok(convert::result(py, v.map_err(|e| to_py(py, e))?)?.into_ptr())
+        },
+    )
 }
 
 /// `__torch_function__` of the first argument whose class overrides it. Exact tensors cost one comparison each.

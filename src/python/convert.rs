@@ -334,20 +334,18 @@ pub fn size<'py>(
             .getattr("Size")
             .map(Bound::unbind)
     })?;
-    // `tuple.__new__(Size, sizes)`: the class's own constructor, which checks its items, is not needed here.
-    // SAFETY: tuple's constructor called with a subclass of tuple and an argument tuple, under the GIL.
+    // What `tuple.__new__` does; the class's own constructor, which checks its items, is not needed here.
+    // SAFETY: the class is a subclass of tuple without fields of its own; its allocation sets every item to null, and
+    // each is set once, to a new reference, while nobody else knows the tuple.
     unsafe {
-        let new = ffi::PyType_GetSlot(&raw mut ffi::PyTuple_Type, ffi::Py_tp_new);
-        let new: ffi::newfunc = std::mem::transmute(new);
-        let args = PyTuple::new(py, [PyTuple::new(py, sizes)?])?;
-        Bound::from_owned_ptr_or_err(
-            py,
-            new(
-                class.as_ptr() as *mut ffi::PyTypeObject,
-                args.as_ptr(),
-                std::ptr::null_mut(),
-            ),
-        )
+        let n = sizes.len() as ffi::Py_ssize_t;
+        let tuple = ffi::PyType_GenericAlloc(class.as_ptr() as *mut ffi::PyTypeObject, n);
+        let tuple = Bound::from_owned_ptr_or_err(py, tuple)?;
+        for (i, size) in sizes.enumerate() {
+            let item = size.into_pyobject(py)?.into_ptr();
+            ffi::PyTuple_SetItem(tuple.as_ptr(), i as ffi::Py_ssize_t, item);
+        }
+        Ok(tuple)
     }
 }
 

@@ -55,6 +55,17 @@ pub fn from_py(e: PyErr) -> Error {
 
 /// Runs an entry point: errors and panics become the current Python exception and `failed` is returned.
 pub fn guard<T>(py: Python<'_>, failed: T, f: impl FnOnce() -> PyResult<T>) -> T {
+    guard_op(py, || "backward", failed, f)
+}
+
+/// As `guard`, and a CPU kernel that met device memory becomes an error that names the op.
+#[inline(always)]
+pub fn guard_op<'a, T>(
+    py: Python<'_>,
+    op: impl FnOnce() -> &'a str,
+    failed: T,
+    f: impl FnOnce() -> PyResult<T>,
+) -> T {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(Ok(v)) => match crate::autograd::observe::take_failure() {
             None => v,
@@ -69,7 +80,7 @@ pub fn guard<T>(py: Python<'_>, failed: T, f: impl FnOnce() -> PyResult<T>) -> T
             failed
         }
         Err(panic) if panic.is::<crate::storage::DeviceMemory>() => {
-            to_py(py, crate::storage::DeviceMemory::error("backward")).restore(py);
+            to_py(py, crate::storage::DeviceMemory::error(op())).restore(py);
             failed
         }
         Err(panic) => {

@@ -264,22 +264,28 @@ fn rt_floor_div(a: f32, b: f32) -> f32 {
     return select(low, low + 1.0, q - low > 0.5);
 }
 
-// The remainder with the sign of the dividend, by long division in steps of up to 2^23: exact.
+// The remainder with the sign of the dividend: long division of the significands as integers, eight bits a step, so
+// that it is exact, for subnormal numbers too.
 fn rt_fmod(a: f32, b: f32) -> f32 {
-    let y = abs(b);
-    if (rt_isnan(a) || rt_isnan(b) || rt_isinf(a) || y == 0.0) { return rt_nan(); }
-    if (rt_isinf(b)) { return a; }
-    var x = abs(a);
-    for (var step = 0; step < 300 && x >= y; step = step + 1) {
-        var t = y;
-        let gap = clamp(i32(bitcast<u32>(x) >> 23u) - i32(bitcast<u32>(y) >> 23u), 0, 126);
-        if (bitcast<u32>(y) >= 0x00800000u) {
-            t = y * rt_power2(gap);
-            if (t > x) { t = t * 0.5; }
-        }
-        x = x - t;
+    let ua = bitcast<u32>(a) & 0x7fffffffu;
+    let ub = bitcast<u32>(b) & 0x7fffffffu;
+    if (ub == 0u || ua >= 0x7f800000u || ub > 0x7f800000u) { return rt_nan(); }
+    if (ua < ub) { return a; }
+    let ea = max(ua >> 23u, 1u);
+    let eb = max(ub >> 23u, 1u);
+    let ma = (ua & 0x7fffffu) | select(0u, 0x800000u, ua >= 0x800000u);
+    let mb = (ub & 0x7fffffu) | select(0u, 0x800000u, ub >= 0x800000u);
+    var r = ma % mb;
+    for (var left = ea - eb; left > 0u && r > 0u;) {
+        let bits = min(left, 8u);
+        r = (r << bits) % mb;
+        left = left - bits;
     }
-    return rt_copysign(x, a);
+    // The significand and exponent of r * 2^(eb - 150).
+    let shift = min(countLeadingZeros(r) - 8u, eb - 1u);
+    r = r << shift;
+    if (r >= 0x800000u) { r = (r & 0x7fffffu) | ((eb - shift) << 23u); }
+    return rt_bits(r | (bitcast<u32>(a) & 0x80000000u));
 }
 
 fn rt_remainder(a: f32, b: f32) -> f32 {
