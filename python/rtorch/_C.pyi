@@ -2535,6 +2535,9 @@ def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: _int, i
 def _logit(input: Tensor, eps: Number, *, out: Tensor | None = ...) -> Tensor:
     """The log odds of `input` held in `[eps, 1 - eps]`; a negative `eps` leaves it as it is."""
 
+def _logit_backward(grad_output: Tensor, input: Tensor, eps: Number, *, out: Tensor | None = ...) -> Tensor:
+    """The gradient of `logit`: NaN, or 0 with `eps >= 0`, where the function is not defined or clamped."""
+
 def _mish(input: Tensor, *, out: Tensor | None = ...) -> Tensor:
     """`x * tanh(softplus(x))`."""
 

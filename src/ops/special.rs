@@ -235,14 +235,22 @@ pointwise! {
     /// The log odds of `input` held in `[eps, 1 - eps]`; a negative `eps` leaves it as it is.
     _logit(x; eps) -> Float, schema ["(Tensor input, Scalar eps) -> Tensor"], in [PRIVATE], in_place no, rust logit {
         float = if eps < R::ZERO { special::logit(x) } else { special::logit_clamped(x, eps) },
-        grad x(g; x) = {
-            let eps = eps.to_f64();
-            let (low, high) = if eps < 0.0 { (0.0, 1.0) } else { (eps, 1.0 - eps) };
-            let inside = x.at_least(low).logical_and(&x.at_most(high));
-            let slope = g / (x * (1.0 - x));
-            let outside = crate::autograd::Term::from(Tensor::wrapped(if eps < 0.0 { f64::NAN } else { 0.0 }));
-            crate::autograd::Term::select(&inside, &slope, &outside)
+        grad x(g; x) = g.logit_backward(x, eps),
+    }
+}
+
+pointwise! {
+    /// The gradient of `logit`: NaN, or 0 with `eps >= 0`, where the function is not defined or clamped.
+    _logit_backward(g, x; eps) -> Promote, schema ["(Tensor grad_output, Tensor input, Scalar eps) -> Tensor"],
+    in [PRIVATE], in_place no, rust logit_backward {
+        float = {
+            let clamped = eps >= R::ZERO;
+            let (low, outside) = if clamped { (eps, R::ZERO) } else { (R::ZERO, R::NAN) };
+            let slope = g / (x * (R::ONE - x));
+            R::select(x >= low, R::select(x <= R::ONE - low, slope, outside), outside)
         },
+        grad g(h; x) = h.logit_backward(x, eps),
+        grad x(h; g, x) = h * g.logit_backward(x, eps) * (x * 2.0 - 1.0) / (x * (1.0 - x)),
     }
 }
 
@@ -472,6 +480,7 @@ pub static ROWS: &[&crate::ops::OpDef] = &[
     &i1e::DEF,
     &sinc::DEF,
     &_logit::DEF,
+    &_logit_backward::DEF,
     &logit::DEF,
     &ndtr::DEF,
     &ndtri::DEF,
