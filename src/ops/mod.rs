@@ -26,6 +26,7 @@ pub mod elementary;
 pub mod embedding;
 pub mod facts;
 pub mod fft;
+pub mod fold;
 pub mod grid;
 pub mod index;
 pub mod join;
@@ -158,6 +159,7 @@ pub static TABLES: &[&[&OpDef]] = &[
     einsum::ROWS,
     conv::ROWS,
     pool::ROWS,
+    fold::ROWS,
     attention::ROWS,
     rnn::ROWS,
     linalg::ROWS,
