@@ -8,7 +8,7 @@ use crate::cpu::pool::{self as kernel};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::args::Args;
-use crate::shape::{self};
+use crate::shape;
 use crate::tensor::Tensor;
 
 /// The checked geometry of `unfold` and `fold`.

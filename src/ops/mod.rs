@@ -173,7 +173,10 @@ pub static TABLES: &[&[&OpDef]] = &[
     index::ROWS,
     facts::ROWS,
     join::ROWS,
-    shape::ROWS,
+    shape::axes::ROWS,
+    shape::repeat::ROWS,
+    shape::turn::ROWS,
+    shape::combine::ROWS,
     shape::copies::ROWS,
     triangle::ROWS,
 ];
