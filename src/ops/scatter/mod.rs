@@ -1,5 +1,4 @@
-//! Reading and writing at positions an index tensor gives along one axis: gather, scatter and their folds, `take`
-//! and `put`.
+//! Reading and writing at positions an index tensor gives along one axis: gather, scatter and their folds.
 
 use super::args::Args;
 use crate::autograd::{self, Grads, Saved, engine::grads, record, record_not_differentiable};
@@ -10,6 +9,12 @@ use crate::scalar::Scalar;
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
+
+mod flat;
+mod reduce;
+
+pub use flat::{put, take};
+pub use reduce::{Reduce, scatter_reduce};
 
 /// The index as int64, detached.
 fn long(op: &str, index: &Tensor) -> Result<Tensor> {
@@ -400,395 +405,6 @@ fn scatter_add_to(
     Ok(out)
 }
 
-/// The reductions of `scatter_reduce` and `index_reduce`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reduce {
-    Sum,
-    Prod,
-    Mean,
-    Max,
-    Min,
-}
-
-impl Reduce {
-    fn of(name: &str) -> Option<Reduce> {
-        Some(match name {
-            "sum" => Reduce::Sum,
-            "prod" => Reduce::Prod,
-            "mean" => Reduce::Mean,
-            "amax" => Reduce::Max,
-            "amin" => Reduce::Min,
-            _ => return None,
-        })
-    }
-    fn fold(self) -> Fold {
-        match self {
-            Reduce::Sum | Reduce::Mean => Fold::Sum,
-            Reduce::Prod => Fold::Prod,
-            Reduce::Max => Fold::Max,
-            Reduce::Min => Fold::Min,
-        }
-    }
-}
-
-/// How many elements meet at each position, at least one.
-fn meeting(x: &Tensor, d: usize, at: &Tensor, include_self: bool) -> Result<Tensor> {
-    autograd::no_grad(|| {
-        let ones = Tensor::full(at.sizes(), 1, x.dtype(), x.device())?;
-        let start = Tensor::full(x.sizes(), include_self, x.dtype(), x.device())?;
-        scatter_data(&start, d, at, &ones, Some(Fold::Sum))?;
-        start
-            .eq(&Tensor::wrapped(0)?)?
-            .where_(&Tensor::wrapped(1)?, &start)
-    })
-}
-
-fn quotient(sum: &Tensor, count: &Tensor) -> Result<Tensor> {
-    if !sum.dtype().is_integral() {
-        return sum.div(count);
-    }
-    let (s, c) = (sum.to_vec::<i64>()?, count.to_vec::<i64>()?);
-    let q: Vec<i64> = s
-        .iter()
-        .zip(&c)
-        .map(|(s, c)| s.div_euclid((*c).max(1)))
-        .collect();
-    Tensor::from_slice_shaped(&q, sum.sizes())?.to_dtype(sum.dtype())
-}
-
-/// Folds `src` into a copy of `x` where the index says.
-#[allow(clippy::too_many_arguments)]
-pub fn scatter_reduce(
-    name: &'static str,
-    x: &Tensor,
-    dim: i64,
-    index: &Tensor,
-    src: &Tensor,
-    reduce: Reduce,
-    include_self: bool,
-) -> Result<Tensor> {
-    let (d, at) = check_scatter(x, dim, index, Some(src))?;
-    crate::check!(
-        !x.dtype().is_complex() || matches!(reduce, Reduce::Sum | Reduce::Prod | Reduce::Mean),
-        NotImplemented,
-        "\"scatter_reduce\" not implemented for '{}'",
-        x.dtype().scalar_name()
-    );
-    crate::check!(
-        x.dtype() != DType::Bool || reduce != Reduce::Mean,
-        NotImplemented,
-        "\"scatter_gather_tensor_cpu_reduce_mean\" not implemented for 'Bool'"
-    );
-    let out = autograd::no_grad(|| -> Result<Tensor> {
-        let half = x.dtype().compute() != x.dtype();
-        let x = x.detach();
-        let (start, src) = if half {
-            (x.to_dtype(DType::F32)?, src.to_dtype(DType::F32)?)
-        } else {
-            (x.clone_data()?, src.clone())
-        };
-        if !include_self {
-            scatter_data(
-                &start,
-                d,
-                &at,
-                &kernel::neutral(start.dtype(), reduce.fold())?.expand_to(at.sizes())?,
-                None,
-            )?;
-        }
-        scatter_data(&start, d, &at, &src, Some(reduce.fold()))?;
-        let out = if reduce == Reduce::Mean {
-            quotient(&start, &meeting(&start, d, &at, include_self)?)?
-        } else {
-            start
-        };
-        out.to_dtype(x.dtype())
-    })?;
-    let out = if out.same(x) { out.clone_data()? } else { out };
-    if autograd::needs_grad(&[x, src]) {
-        let (sx, si, ss) = (Saved::input(x), Saved::input(index), Saved::input(src));
-        let so = Saved::output(&out, 0);
-        record(name, &[x, src], &[&out], move |g: &Grads| {
-            let (g0, x, index, src, out) =
-                (g.get(0)?, sx.get(g)?, si.get(g)?, ss.get(g)?, so.get(g)?);
-            let (to_x, to_src) =
-                reduce_backward(&g0, &x, dim, &index, &src, &out, reduce, include_self)?;
-            let to_x = if include_self {
-                to_x
-            } else {
-                scatter_number(&to_x, dim, &index, Scalar::Int(0), false)?
-            };
-            grads([
-                g.needs(0).then_some(to_x),
-                g.needs(1)
-                    .then(|| fit_source(to_src, src.sizes()))
-                    .transpose()?,
-            ])
-        });
-    }
-    Ok(out)
-}
-
-/// Gradients of the start and of the source, both as if the start took part.
-#[allow(clippy::too_many_arguments)]
-fn reduce_backward(
-    g: &Tensor,
-    x: &Tensor,
-    dim: i64,
-    index: &Tensor,
-    src: &Tensor,
-    out: &Tensor,
-    reduce: Reduce,
-    include_self: bool,
-) -> Result<(Tensor, Tensor)> {
-    let zero = Tensor::wrapped(0)?;
-    let one = Tensor::wrapped(1)?;
-    // Only the part of the source the index covers takes part.
-    let used = {
-        let mut s = src.clone();
-        if s.ndim() == index.ndim() {
-            for (k, &n) in index.sizes().iter().enumerate() {
-                if s.sizes()[k] != n {
-                    s = s.narrow(k as i64, 0, n as i64)?;
-                }
-            }
-        } else {
-            s = s.reshape_to(index.sizes())?;
-        }
-        s
-    };
-    Ok(match reduce {
-        Reduce::Sum => (g.clone(), gather(g, dim, index)?),
-        Reduce::Mean => {
-            let d = shape::wrap_dim(dim, x.ndim())?;
-            let share = g.div(&meeting(x, d, &long("scatter", index)?, include_self)?)?;
-            let to_src = gather(&share, dim, index)?;
-            (share, to_src)
-        }
-        Reduce::Max | Reduce::Min => {
-            // Ties share the gradient.
-            let own = x.eq(out)?.to_dtype(x.dtype())?;
-            let theirs = used.eq(&gather(out, dim, index)?)?.to_dtype(x.dtype())?;
-            let share = g.div(&scatter_add(&own, dim, index, &theirs)?)?;
-            (share.mul(&own)?, gather(&share, dim, index)?.mul(&theirs)?)
-        }
-        Reduce::Prod => {
-            // The product of the others: by division, and without the element itself where it is zero.
-            let flat = x.eq(&zero)?;
-            let x1 = flat.where_(&one, x)?;
-            let rest = scatter_reduce(
-                "ScatterReduceBackward0",
-                &x1,
-                dim,
-                index,
-                src,
-                Reduce::Prod,
-                include_self,
-            )?;
-            let to_x = g.mul(&rest)?.div(&x1)?;
-            let none = used.eq(&zero)?;
-            let zeros = Tensor::zeros(x.sizes(), x.dtype(), x.device())?;
-            let holes = gather(
-                &scatter_add(&zeros, dim, index, &none.to_dtype(x.dtype())?)?,
-                dim,
-                index,
-            )?;
-            let lone = none.mul(&holes.eq(&one)?)?;
-            let filled = lone.where_(&one, &used)?;
-            let without = scatter_reduce(
-                "ScatterReduceBackward0",
-                x,
-                dim,
-                index,
-                &filled,
-                Reduce::Prod,
-                include_self,
-            )?;
-            let alone = gather(&g.mul(&without)?, dim, index)?;
-            let divided = gather(&g.mul(out)?, dim, index)?.div(&none.where_(&one, &used)?)?;
-            (to_x, lone.where_(&alone, &divided)?)
-        }
-    })
-}
-
-fn reduce_of(name: &str) -> Result<Reduce> {
-    Reduce::of(name).ok_or_else(|| {
-        crate::err!(
-            Runtime,
-            "reduce argument must be either sum, prod, mean, amax or amin, got {name}"
-        )
-    })
-}
-
-// ---- positions in the flattened tensor
-
-fn flat_index(op: &str, index: &Tensor) -> Result<Tensor> {
-    crate::check!(
-        index.dtype() == DType::I64,
-        Runtime,
-        "{op}: Expected a long tensor for index, but got {}",
-        index.dtype().scalar_name()
-    );
-    index.detach().contiguous()
-}
-
-fn flat_bounds(index: &Tensor, n: usize) -> Result<()> {
-    kernel::check_bounds(index, -(n as i64), n, |i| {
-        crate::err!(
-            Index,
-            "out of range: tried to access index {i} on a tensor of {n} elements."
-        )
-    })
-}
-
-/// The elements at positions of the flattened tensor.
-pub fn take(x: &Tensor, index: &Tensor) -> Result<Tensor> {
-    x.need_cpu("take")?;
-    let at = autograd::no_grad(|| flat_index("take()", index))?;
-    let n = x.numel();
-    crate::check!(
-        n > 0 || at.numel() == 0,
-        Index,
-        "take(): tried to take from an empty tensor"
-    );
-    flat_bounds(&at, n)?;
-    let out = Tensor::empty(at.sizes(), x.dtype(), x.device())?;
-    let positions = at.as_slice::<i64>()?;
-    crate::dispatch_size!(x.dtype(), T => {
-        let (src, dst) = (x.data_ptr() as *const T, out.data_ptr() as *mut T);
-        for (k, &i) in positions.iter().enumerate() {
-            let i = if i < 0 { i + n as i64 } else { i } as usize;
-            let o = if x.is_contiguous() { i as isize } else { kernel::element_offset(x, i) };
-            // SAFETY: the position was checked against the number of elements.
-            unsafe { *dst.add(k) = *src.offset(o) };
-        }
-    });
-    if autograd::needs_grad(&[x]) {
-        let sizes: Sizes = SmallVec::from_slice(x.sizes());
-        let saved = Saved::input(index);
-        record("TakeBackward0", &[x], &[&out], move |g: &Grads| {
-            let (g0, index) = (g.get(0)?, saved.get(g)?);
-            grads([Some(put(
-                &Tensor::zeros(&sizes, g0.dtype(), g0.device())?,
-                &index,
-                &g0,
-                true,
-            )?)])
-        });
-    }
-    Ok(out)
-}
-
-/// A copy of `x` with values written at, or added to, positions of the flattened tensor.
-pub fn put(x: &Tensor, index: &Tensor, source: &Tensor, accumulate: bool) -> Result<Tensor> {
-    x.need_cpu("put_")?;
-    let at = autograd::no_grad(|| flat_index("put_()", index))?;
-    crate::check!(
-        x.dtype() == source.dtype(),
-        Runtime,
-        "put_(): self and source expected to have the same dtype, but got self.dtype = {} and source.dtype = {}",
-        x.dtype().scalar_name(),
-        source.dtype().scalar_name()
-    );
-    crate::check!(
-        source.numel() == at.numel(),
-        Index,
-        "put_(): Expected source and index to have the same number of elements, but got source.numel() = {}, \
-         index.numel() = {}",
-        source.numel(),
-        at.numel()
-    );
-    let n = x.numel();
-    crate::check!(
-        n > 0 || at.numel() == 0,
-        Index,
-        "put_(): tried to put elements into an empty tensor"
-    );
-    flat_bounds(&at, n)?;
-    let out = x.clone_data()?;
-    let values = autograd::no_grad(|| source.detach().contiguous())?;
-    let positions = at.as_slice::<i64>()?;
-    crate::dispatch!(x.dtype(), T => {
-        use kernel::Combine;
-        let (src, dst) = (values.data_ptr() as *const T, out.data_ptr() as *mut T);
-        for (k, &i) in positions.iter().enumerate() {
-            let i = if i < 0 { i + n as i64 } else { i } as usize;
-            let o = if out.is_contiguous() { i as isize } else { kernel::element_offset(&out, i) };
-            // SAFETY: the position was checked against the number of elements; there is a value for each.
-            unsafe {
-                let (p, v) = (dst.offset(o), *src.add(k));
-                *p = if accumulate { (*p).plus(v) } else { v };
-            }
-        }
-    });
-    if autograd::needs_grad(&[x, source]) {
-        let sizes: Sizes = SmallVec::from_slice(source.sizes());
-        let saved = Saved::input(index);
-        record("PutBackward0", &[x, source], &[&out], move |g: &Grads| {
-            let (g0, index) = (g.get(0)?, saved.get(g)?);
-            let to_x = g.when(0, || {
-                if accumulate {
-                    return Ok(g0.clone());
-                }
-                put(
-                    &g0,
-                    &index,
-                    &Tensor::zeros(index.sizes(), g0.dtype(), g0.device())?,
-                    false,
-                )
-            })?;
-            let to_source = g.when(1, || take(&g0, &index)?.reshape_to(&sizes))?;
-            grads([to_x, to_source])
-        });
-    }
-    Ok(out)
-}
-
-/// `gather` with the other axes broadcast, or over the flattened tensors.
-fn take_along_dim(x: &Tensor, index: &Tensor, dim: Option<i64>) -> Result<Tensor> {
-    crate::check!(
-        index.dtype() == DType::I64,
-        Runtime,
-        "torch.take_along_dim(): dtype of indices should be Long but got {}",
-        index.dtype().scalar_name()
-    );
-    let Some(dim) = dim else {
-        return gather(&x.reshape(&[-1])?, 0, &index.reshape(&[-1])?);
-    };
-    crate::check!(
-        x.ndim() == index.ndim(),
-        Runtime,
-        "torch.take_along_dim(): input and indices should have the same number of dimensions, but got {} dimensions for \
-         input, and {} dimensions for indices",
-        x.ndim(),
-        index.ndim()
-    );
-    let d = shape::wrap_dim(dim, x.ndim())?;
-    if x.ndim() == 0 {
-        return gather(x, dim, index);
-    }
-    let (mut xs, mut is): (Sizes, Sizes) = (
-        SmallVec::from_slice(x.sizes()),
-        SmallVec::from_slice(index.sizes()),
-    );
-    xs[d] = 1;
-    is[d] = 1;
-    let mut full = shape::broadcast(&xs, &is)?;
-    full[d] = x.sizes()[d];
-    let wide = x.expand_to(&full)?;
-    full[d] = index.sizes()[d];
-    let at = index.expand_to(&full)?;
-    // Indices count from the end where they are negative.
-    let n = wide.sizes()[d] as i64;
-    let below = at.lt(&Tensor::wrapped(0)?)?;
-    let at = if below.any()?.item()?.to_bool() {
-        below.where_(&at.add(&Tensor::wrapped(n)?)?, &at)?
-    } else {
-        at
-    };
-    gather(&wide, d as i64, &at)
-}
-
 /// `scatter` of a tensor or a number, written or reduced, as the arguments say.
 fn scatter_row(x: &Tensor, a: &Args, over: bool) -> Result<Tensor> {
     let (dim, index) = (a.int(1), a.tensor(2));
@@ -810,7 +426,6 @@ fn scatter_in_place(a: &Args) -> Result<Tensor> {
         scatter_row(x, a, over)
     })
 }
-
 op! {
     /// Gathers values along an axis: `out[i][j] = input[index[i][j]][j]` for `dim` 0.
     ///
@@ -873,38 +488,6 @@ op! {
         },
     }
 }
-op! {
-    /// Returns a copy of `input` into which `src` is reduced at the positions the index gives along `dim`.
-    ///
-    /// Args:
-    ///     reduce: "sum", "prod", "mean", "amax" or "amin".
-    ///     include_self: whether the elements of `input` take part. Default: True.
-    scatter_reduce__, in [TORCH, METHOD]; out, in_place {
-        "(Tensor input, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor" => |a| {
-            scatter_reduce("ScatterReduceBackward0", &a.tensor(0), a.int(1), &a.tensor(2), &a.tensor(3), reduce_of(a.str(4))?, a.bool(5))
-        },
-    }
-}
-op! {
-    /// Returns the elements at positions of the flattened `input`; the result has the shape of the index.
-    take, in [TORCH, METHOD]; out {
-        "(Tensor input, Tensor index) -> Tensor" => |a| take(&a.tensor(0), &a.tensor(1)),
-    }
-}
-op! {
-    /// Returns a copy of `input` with `source` written at, or with `accumulate` added to, positions of the flattened tensor.
-    put, in [TORCH, METHOD]; in_place {
-        "(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor" =>
-            |a| put(&a.tensor(0), &a.tensor(1), &a.tensor(2), a.bool(3)),
-    }
-}
-op! {
-    /// Gathers along `dim` with the other axes broadcast; without `dim` from the flattened tensor.
-    take_along_dim, in [TORCH, METHOD]; out {
-        "(Tensor input, Tensor indices, int? dim=None) -> Tensor" =>
-            |a| take_along_dim(&a.tensor(0), &a.tensor(1), a.opt_int(2)),
-    }
-}
 
 pub static ROWS: &[&crate::ops::OpDef] = &[
     &gather::DEF,
@@ -912,8 +495,8 @@ pub static ROWS: &[&crate::ops::OpDef] = &[
     &scatter_::DEF,
     &scatter_add::DEF,
     &scatter_add_::DEF,
-    &scatter_reduce__::DEF,
-    &take::DEF,
-    &put::DEF,
-    &take_along_dim::DEF,
+    &reduce::scatter_reduce__::DEF,
+    &flat::take::DEF,
+    &flat::put::DEF,
+    &flat::take_along_dim::DEF,
 ];
