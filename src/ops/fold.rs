@@ -4,7 +4,7 @@ use super::conv::fill_slice;
 use super::pool::{as_usize, choose, each};
 use crate::autograd::{self, engine::grads, record};
 use crate::cpu::conv::ConvShape;
-use crate::cpu::pool::{self as kernel};
+use crate::cpu::pool as kernel;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::args::Args;

@@ -3,13 +3,14 @@
 pub mod autograd;
 pub mod bind;
 pub mod convert;
+pub mod data;
 pub mod error;
+pub mod facts;
 pub mod gil;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod index;
 pub mod io;
-pub mod memory;
 pub mod object;
 pub mod optim;
 pub mod slots;
@@ -25,7 +26,8 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     object::register(m)?;
     bind::register(m)?;
     autograd::register(m)?;
-    memory::register(m)?;
+    data::register(m)?;
+    facts::register(m)?;
     optim::register(m)?;
     io::register(m)?;
     #[cfg(feature = "gpu")]

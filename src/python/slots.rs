@@ -491,13 +491,10 @@ pub fn slots() -> Vec<ffi::PyType_Slot> {
         s(ffi::Py_mp_subscript, subscript as *mut c_void),
         s(ffi::Py_mp_ass_subscript, assign as *mut c_void),
         s(ffi::Py_sq_contains, contains as *mut c_void),
-        s(
-            ffi::Py_bf_getbuffer,
-            super::memory::get_buffer as *mut c_void,
-        ),
+        s(ffi::Py_bf_getbuffer, super::data::get_buffer as *mut c_void),
         s(
             ffi::Py_bf_releasebuffer,
-            super::memory::release_buffer as *mut c_void,
+            super::data::release_buffer as *mut c_void,
         ),
     ]
 }

@@ -2,7 +2,7 @@
 
 use super::windows::{Windows, adaptive_sizes, choose, each, planes_of, record_second, times};
 use crate::autograd::{self, Saved, engine::grads, record};
-use crate::cpu::pool::{self as kernel};
+use crate::cpu::pool as kernel;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::args::Args;
