@@ -176,7 +176,14 @@ unsafe fn pack_panel<T: Kernels>(
     }
 }
 
-/// Packs rows `i0..i0 + height` as panels of the tallest tile and one of what remains.
+/// How many rows a tile takes of `height`, so that no tile is much lower than the others: 16 rows are 8 and 8 and not 14
+/// and 2, which would wait for its few sums.
+#[inline]
+pub(super) fn even_rows(height: usize, most: usize) -> usize {
+    height.div_ceil(height.div_ceil(most).max(1)).max(1)
+}
+
+/// Packs rows `i0..i0 + height` as panels of one tile each.
 unsafe fn pack_rows<T: Kernels>(
     kernel: &Kernel<T>,
     a: &impl Source<T>,
@@ -186,7 +193,7 @@ unsafe fn pack_rows<T: Kernels>(
     height: usize,
     dst: *mut T,
 ) {
-    let mr = kernel.mr();
+    let mr = even_rows(height, kernel.mr());
     for i in (0..height).step_by(mr) {
         let rows = mr.min(height - i);
         // SAFETY: panel i starts after i rows of depth elements; the caller gives height rows.
@@ -210,7 +217,7 @@ unsafe fn column<T: Kernels>(
     beta: T,
     c: &Dest<T>,
 ) {
-    let mr = kernel.mr();
+    let mr = even_rows(height, kernel.mr());
     let tiles = kernel.packed[usize::from(width > kernel.lanes)];
     let direct = c.in_one_run(j, width);
     for i in (0..height).step_by(mr) {

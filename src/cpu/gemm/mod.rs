@@ -152,7 +152,7 @@ unsafe fn oriented<T: Product>(
 fn in_place(m: usize, n: usize, k: usize, b_steps: (isize, isize)) -> bool {
     let work = m.saturating_mul(n).saturating_mul(k);
     if b_steps.1 == 1 {
-        work <= 96 * 96 * 96 || k <= 8 || m <= 8
+        work <= 96 * 96 * 96 || k <= 8 || m <= 16
     } else {
         work <= 64 * 64 * 64 || m <= 4
     }
@@ -217,7 +217,7 @@ unsafe fn small<T: Kernels>(
     c_step: isize,
 ) {
     let kernel = T::kernel();
-    let (mr, nr) = (kernel.mr(), kernel.nr());
+    let (mr, nr) = (driver::even_rows(m, kernel.mr()), kernel.nr());
     let (a, b, c) = (Shared(a.cast_mut()), Shared(b.cast_mut()), Shared(c));
     let panels = |start: usize, end: usize| {
         let (a, b, c) = (&a, &b, &c);

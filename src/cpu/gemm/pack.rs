@@ -2,6 +2,7 @@
 
 use crate::cpu::element::Element;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::any::TypeId;
 use std::cell::Cell;
 use std::marker::PhantomData;
 
@@ -51,25 +52,49 @@ impl<E: Element> Source<E::Acc> for Strided<E> {
                 }
             } else {
                 // Sixteen steps of k at a time: the lines written stay in the first cache while each row is read.
-                let mut p0 = 0;
-                while p0 < k {
+                for p0 in (0..k).step_by(16) {
                     let run = (k - p0).min(16);
-                    for j in 0..width {
-                        let src = src.offset(p0 as isize * self.along + j as isize * self.across);
-                        let dst = dst.add(p0 * step + j);
-                        if run == 16 && self.along == 1 {
-                            for p in 0..16 {
-                                *dst.add(p * step) = (*src.add(p)).to_acc();
+                    let src = src.offset(p0 as isize * self.along);
+                    let dst = dst.add(p0 * step);
+                    let mut j = 0;
+                    if run == 16 && self.along == 1 {
+                        while j + 4 <= width {
+                            for p in (0..16).step_by(4) {
+                                let from = src.offset(j as isize * self.across).add(p);
+                                transpose4(from, self.across, dst.add(p * step + j), step);
                             }
-                        } else {
-                            for p in 0..run {
-                                *dst.add(p * step) =
-                                    (*src.offset(p as isize * self.along)).to_acc();
-                            }
+                            j += 4;
                         }
                     }
-                    p0 += run;
+                    for j in j..width {
+                        let src = src.offset(j as isize * self.across);
+                        for p in 0..run {
+                            *dst.add(p * step + j) = (*src.offset(p as isize * self.along)).to_acc();
+                        }
+                    }
                 }
+            }
+        }
+    }
+}
+
+/// Four rows of four elements as four columns.
+///
+/// # Safety
+/// Four elements at each of four rows, `across` apart in `src` and `step` apart in `dst`.
+#[inline(always)]
+unsafe fn transpose4<E: Element>(src: *const E, across: isize, dst: *mut E::Acc, step: usize) {
+    // SAFETY: as the caller promises; for the cast, the types are the same.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        if TypeId::of::<E>() == TypeId::of::<f32>() && TypeId::of::<E::Acc>() == TypeId::of::<f32>()
+        {
+            // The compiler moves the elements one by one.
+            return super::x86::transpose4(src.cast(), across, dst.cast(), step);
+        }
+        for j in 0..4 {
+            for p in 0..4 {
+                *dst.add(p * step + j) = (*src.offset(j as isize * across).add(p)).to_acc();
             }
         }
     }

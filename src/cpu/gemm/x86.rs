@@ -3,6 +3,23 @@
 use super::tile::Lanes;
 use std::arch::x86_64::*;
 
+/// Four rows of four floats as four columns.
+///
+/// # Safety
+/// Four floats at each of four rows, `across` apart in `src` and `step` apart in `dst`.
+#[inline(always)]
+pub unsafe fn transpose4(src: *const f32, across: isize, dst: *mut f32, step: usize) {
+    // SAFETY: as the caller promises; every x86-64 processor has SSE.
+    unsafe {
+        let [mut a, mut b, mut c, mut d] =
+            [0, 1, 2, 3].map(|j| _mm_loadu_ps(src.offset(j * across)));
+        _MM_TRANSPOSE4_PS(&mut a, &mut b, &mut c, &mut d);
+        for (p, row) in [a, b, c, d].into_iter().enumerate() {
+            _mm_storeu_ps(dst.add(p * step), row);
+        }
+    }
+}
+
 /// One row per register type: every method is one instruction.
 macro_rules! register {
     ($v:ty, $t:ty, $n:literal, $mask:ty, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $mul:ident,
