@@ -599,6 +599,8 @@ class Tensor:
         """Returns a view of a diagonal of two axes, as the last axis."""
     def diagonal_scatter(self, src: Tensor, offset: _int = ..., dim1: _int = ..., dim2: _int = ..., *, out: Tensor | None = ...) -> Tensor:
         """Returns a copy of `input` with `src` on a diagonal of two axes."""
+    def diff(self, n: _int = ..., dim: _int = ..., prepend: Tensor | None = ..., append: Tensor | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Returns the n-th differences of neighbours along an axis, `out[i] = input[i + 1] - input[i]`."""
     def digamma(self, *, out: Tensor | None = ...) -> Tensor:
         """Returns the logarithmic derivative of the gamma function at the elements of `input`."""
     def digamma_(self) -> Tensor:
@@ -773,6 +775,8 @@ class Tensor:
     def ge_(self, other: Number) -> Tensor: ...
     def geometric_(self, p: _float, *, generator: Generator | None = ...) -> Tensor:
         """Fills this tensor with the number of trials of probability `p` up to the first success."""
+    def geqrf(self, *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
+        """Returns the QR factorization in the form in which LAPACK leaves it."""
     def ger(self, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """Returns all products of an element of `input` with an element of `vec2`."""
     def get_device(self) -> _int:
@@ -913,6 +917,8 @@ class Tensor:
         """Returns whether each element of `input` is positive infinity."""
     def isreal(self, *, out: Tensor | None = ...) -> Tensor:
         """Returns whether each element of `input` is real: its imaginary part is zero."""
+    def istft(self, n_fft: _int, hop_length: _int | None = ..., win_length: _int | None = ..., window: Tensor | None = ..., center: _bool = ..., normalized: _bool = ..., onesided: _bool | None = ..., length: _int | None = ..., return_complex: _bool = ...) -> Tensor:
+        """Computes the signal whose short-time spectra are nearest to those given; the inverse of `stft`."""
     def item(self) -> Number:
         """Returns the number in a tensor of one element as a Python number."""
     def kron(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
@@ -1051,6 +1057,8 @@ class Tensor:
         """Returns a vector of the elements of `input` where the broadcast bool `mask` is true."""
     def matmul(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """Multiplies by the ranks of the operands: vectors give their dot product, matrices their product, and axes before"""
+    def matrix_exp(self) -> Tensor:
+        """Returns the exponential of square matrices, the sum of `A^k / k!`."""
     def matrix_power(self, n: _int, *, out: Tensor | None = ...) -> Tensor:
         """Returns the n-th power of square matrices; negative powers invert."""
     @overload
@@ -1218,6 +1226,10 @@ class Tensor:
     def not_equal_(self, other: Number) -> Tensor: ...
     def numel(self) -> _int:
         """Returns the number of elements."""
+    def orgqr(self, input2: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Returns the first columns of the product of reflections; another name of `linalg.householder_product`."""
+    def ormqr(self, tau: Tensor, other: Tensor, left: _bool = ..., transpose: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Multiplies `other` by the product Q of reflections, as `geqrf` returns them, without forming Q."""
     def outer(self, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """Returns all products of an element of `input` with an element of `vec2`."""
     @overload
@@ -1226,7 +1238,7 @@ class Tensor:
     @overload
     def permute(self, *dims: _int) -> Tensor: ...
     def pinverse(self, rcond: _float = ...) -> Tensor:
-        """Returns the Moore-Penrose inverse."""
+        """Returns the Moore-Penrose inverse; `linalg.pinv` has more options."""
     def polygamma(self, n: _int) -> Tensor:
         """Returns the `n`-th derivative of the digamma function at the elements of this tensor."""
     def polygamma_(self, n: _int) -> Tensor:
@@ -1451,6 +1463,8 @@ class Tensor:
     def std_mean(self, dim: _int | Sequence[_int] | None, unbiased: _bool = ..., keepdim: _bool = ...) -> Tensor: ...
     @overload
     def std_mean(self, dim: _int | Sequence[_int] | None = ..., *, correction: Number | None = ..., keepdim: _bool = ...) -> Tensor: ...
+    def stft(self, n_fft: _int, hop_length: _int | None = ..., win_length: _int | None = ..., window: Tensor | None = ..., center: _bool = ..., pad_mode: str = ..., normalized: _bool = ..., onesided: _bool | None = ..., return_complex: _bool | None = ..., align_to_window: _bool | None = ...) -> Tensor:
+        """Computes the spectra of overlapping windows of a signal."""
     def storage_offset(self) -> _int:
         """Returns the position of the first element in the storage, in elements."""
     def stride(self, dim: _int | None = ...) -> tuple[_int, ...]:
@@ -2053,11 +2067,18 @@ class _nn:
 
 class _linalg:
     @staticmethod
-    def cholesky(A: Tensor, *, upper: _bool = ..., out: Tensor | None = ...) -> Tensor:
+    def cholesky(input: Tensor, *, upper: _bool = ..., out: Tensor | None = ...) -> Tensor:
         """Returns the Cholesky factor L of Hermitian positive-definite matrices `L L^H`, or its adjoint with `upper`."""
     @staticmethod
-    def cholesky_ex(A: Tensor, *, upper: _bool = ..., check_errors: _bool = ..., out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
+    def cholesky_ex(input: Tensor, *, upper: _bool = ..., check_errors: _bool = ..., out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
         """As `cholesky`, returning whether it worked instead of raising."""
+    @overload
+    @staticmethod
+    def cond(input: Tensor, p: Number | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Returns the condition number of matrices, the norm of `input` times that of its inverse."""
+    @overload
+    @staticmethod
+    def cond(input: Tensor, p: str, *, out: Tensor | None = ...) -> Tensor: ...
     @staticmethod
     def cross(input: Tensor, other: Tensor, *, dim: _int = ..., out: Tensor | None = ...) -> Tensor:
         """Returns the cross product of vectors of length three along `dim`."""
@@ -2065,17 +2086,41 @@ class _linalg:
     def det(A: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """Returns the determinant of square matrices."""
     @staticmethod
-    def eigh(A: Tensor, UPLO: str = ..., *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
+    def diagonal(A: Tensor, *, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+        """Returns the diagonals of matrices as a view."""
+    @staticmethod
+    def eig(input: Tensor, *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
+        """Returns the eigenvalues and eigenvectors of square matrices, `A V = V diag(L)`."""
+    @staticmethod
+    def eigh(input: Tensor, UPLO: str = ..., *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
         """Returns the eigenvalues, ascending, and the eigenvectors of Hermitian matrices; reads one triangle."""
     @staticmethod
-    def eigvalsh(A: Tensor, UPLO: str = ..., *, out: Tensor | None = ...) -> Tensor:
+    def eigvals(input: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Returns the eigenvalues of square matrices, complex and in no particular order."""
+    @staticmethod
+    def eigvalsh(input: Tensor, UPLO: str = ..., *, out: Tensor | None = ...) -> Tensor:
         """Returns the eigenvalues of Hermitian matrices, ascending; reads one triangle."""
+    @staticmethod
+    def householder_product(input: Tensor, tau: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Returns the first n columns of the product of k reflections `I - tau[i] v[i] v[i]^H`."""
     @staticmethod
     def inv(A: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """Returns the inverse of square matrices."""
     @staticmethod
     def inv_ex(A: Tensor, *, check_errors: _bool = ..., out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
         """As `inv`, returning whether it worked instead of raising."""
+    @staticmethod
+    def ldl_factor(input: Tensor, *, hermitian: _bool = ..., out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
+        """Returns the factorization `L D L^T` (or `L D L^H`) of symmetric (Hermitian) matrices in compact form."""
+    @staticmethod
+    def ldl_factor_ex(input: Tensor, *, hermitian: _bool = ..., check_errors: _bool = ..., out: tuple[Tensor, Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor, Tensor]:
+        """As `ldl_factor`, returning where D is singular (from 1, or 0) instead of raising."""
+    @staticmethod
+    def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: _bool = ..., out: Tensor | None = ...) -> Tensor:
+        """Solves `A X = B` from what `ldl_factor` returns."""
+    @staticmethod
+    def lstsq(input: Tensor, b: Tensor, rcond: _float | None = ..., *, driver: str | None = ..., out: tuple[Tensor, Tensor, Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns the X that minimizes the norm of `input X - b`, and the smallest of them where there are several."""
     @staticmethod
     def lu(A: Tensor, *, pivot: _bool = ..., out: tuple[Tensor, Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor, Tensor]:
         """Returns P, L and U with `A = P L U`."""
@@ -2092,18 +2137,54 @@ class _linalg:
     def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """Multiplies by the ranks of the operands: vectors give their dot product, matrices their product, and axes before"""
     @staticmethod
+    def matrix_exp(input: Tensor) -> Tensor:
+        """Returns the exponential of square matrices, the sum of `A^k / k!`."""
+    @overload
+    @staticmethod
+    def matrix_norm(input: Tensor, ord: Number, dim: Sequence[_int] = ..., keepdim: _bool = ..., *, dtype: _dtype | None = ..., out: Tensor | None = ...) -> Tensor:
+        """Returns the norm of matrices."""
+    @overload
+    @staticmethod
+    def matrix_norm(input: Tensor, ord: str = ..., dim: Sequence[_int] = ..., keepdim: _bool = ..., *, dtype: _dtype | None = ..., out: Tensor | None = ...) -> Tensor: ...
+    @staticmethod
     def matrix_power(input: Tensor, n: _int, *, out: Tensor | None = ...) -> Tensor:
         """Returns the n-th power of square matrices; negative powers invert."""
+    @overload
+    @staticmethod
+    def matrix_rank(input: Tensor, *, atol: _float | None = ..., rtol: _float | None = ..., hermitian: _bool = ..., out: Tensor | None = ...) -> Tensor:
+        """Returns the number of singular values above `max(atol, rtol * largest)`."""
+    @overload
+    @staticmethod
+    def matrix_rank(input: Tensor, *, atol: Tensor | None = ..., rtol: Tensor | None = ..., hermitian: _bool = ..., out: Tensor | None = ...) -> Tensor: ...
+    @overload
+    @staticmethod
+    def matrix_rank(input: Tensor, tol: _float, hermitian: _bool = ..., *, out: Tensor | None = ...) -> Tensor: ...
+    @overload
+    @staticmethod
+    def matrix_rank(input: Tensor, tol: Tensor, hermitian: _bool = ..., *, out: Tensor | None = ...) -> Tensor: ...
     @staticmethod
     def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = ...) -> Tensor:
         """Multiplies two or more matrices in the order that needs the fewest multiplications; the ends may be vectors."""
     @overload
     @staticmethod
-    def pinv(A: Tensor, *, atol: _float | None = ..., rtol: _float | None = ..., hermitian: _bool = ..., out: Tensor | None = ...) -> Tensor:
+    def norm(input: Tensor, ord: Number | None = ..., dim: _int | Sequence[_int] | None = ..., keepdim: _bool = ..., *, dtype: _dtype | None = ..., out: Tensor | None = ...) -> Tensor:
+        """Returns the norm of a vector or matrix."""
+    @overload
+    @staticmethod
+    def norm(input: Tensor, ord: str, dim: _int | Sequence[_int] | None = ..., keepdim: _bool = ..., *, dtype: _dtype | None = ..., out: Tensor | None = ...) -> Tensor: ...
+    @overload
+    @staticmethod
+    def pinv(input: Tensor, *, atol: _float | None = ..., rtol: _float | None = ..., hermitian: _bool = ..., out: Tensor | None = ...) -> Tensor:
         """Returns the Moore-Penrose inverse."""
     @overload
     @staticmethod
-    def pinv(A: Tensor, rcond: _float, hermitian: _bool = ..., *, out: Tensor | None = ...) -> Tensor: ...
+    def pinv(input: Tensor, *, atol: Tensor | None = ..., rtol: Tensor | None = ..., hermitian: _bool = ..., out: Tensor | None = ...) -> Tensor: ...
+    @overload
+    @staticmethod
+    def pinv(input: Tensor, rcond: _float, hermitian: _bool = ..., *, out: Tensor | None = ...) -> Tensor: ...
+    @overload
+    @staticmethod
+    def pinv(input: Tensor, rcond: Tensor, hermitian: _bool = ..., *, out: Tensor | None = ...) -> Tensor: ...
     @staticmethod
     def qr(A: Tensor, mode: str = ..., *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
         """Returns Q with orthonormal columns and upper triangular R, `A = Q R`; mode: "reduced", "complete" or "r"."""
@@ -2125,6 +2206,15 @@ class _linalg:
     @staticmethod
     def svdvals(A: Tensor, *, driver: str | None = ..., out: Tensor | None = ...) -> Tensor:
         """Returns the singular values, descending."""
+    @staticmethod
+    def tensorinv(input: Tensor, ind: _int = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Returns the inverse of `input` as a map of tensors: of the matrix whose rows are the first `ind` axes."""
+    @staticmethod
+    def tensorsolve(input: Tensor, other: Tensor, dims: Sequence[_int] | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Returns the X with `tensordot(input, X, X.ndim) == other`."""
+    @staticmethod
+    def vander(x: Tensor, *, N: _int | None = ...) -> Tensor:
+        """Returns Vandermonde matrices: the powers 0 to N - 1 of the elements of `x` along a new last axis."""
     @staticmethod
     def vecdot(x: Tensor, y: Tensor, *, dim: _int = ..., out: Tensor | None = ...) -> Tensor:
         """Returns the sums of products of the conjugate of `x` with `y` along an axis."""
@@ -3170,6 +3260,9 @@ def diagonal_copy(input: Tensor, offset: _int = ..., dim1: _int = ..., dim2: _in
 def diagonal_scatter(input: Tensor, src: Tensor, offset: _int = ..., dim1: _int = ..., dim2: _int = ..., *, out: Tensor | None = ...) -> Tensor:
     """Returns a copy of `input` with `src` on a diagonal of two axes."""
 
+def diff(input: Tensor, n: _int = ..., dim: _int = ..., prepend: Tensor | None = ..., append: Tensor | None = ..., *, out: Tensor | None = ...) -> Tensor:
+    """Returns the n-th differences of neighbours along an axis, `out[i] = input[i + 1] - input[i]`."""
+
 def digamma(input: Tensor, *, out: Tensor | None = ...) -> Tensor:
     """Returns the logarithmic derivative of the gamma function at the elements of `input`."""
 
@@ -3398,11 +3491,22 @@ def ge(input: Tensor, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
 @overload
 def ge(input: Tensor, other: Number, *, out: Tensor | None = ...) -> Tensor: ...
 
+def geqrf(input: Tensor, *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
+    """Returns the QR factorization in the form in which LAPACK leaves it."""
+
 def ger(input: Tensor, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor:
     """Returns all products of an element of `input` with an element of `vec2`."""
 
 def get_device(input: Tensor) -> _int:
     """Returns the number of the device, -1 for the CPU."""
+
+@overload
+def gradient(input: Tensor, *, spacing: Number | None = ..., dim: _int | Sequence[_int] | None = ..., edge_order: _int = ...) -> tuple[Tensor, ...]:
+    """Estimates the derivative of sampled values along axes, by central differences inside and one-sided ones at the ends."""
+@overload
+def gradient(input: Tensor, *, spacing: Sequence[Tensor], dim: _int | Sequence[_int] | None = ..., edge_order: _int = ...) -> tuple[Tensor, ...]: ...
+@overload
+def gradient(input: Tensor, *, spacing: Sequence[Number], dim: _int | Sequence[_int] | None = ..., edge_order: _int = ...) -> tuple[Tensor, ...]: ...
 
 @overload
 def greater(input: Tensor, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
@@ -3466,6 +3570,14 @@ def histogram(input: Tensor, bins: Tensor, *, weight: Tensor | None = ..., densi
     """Returns the counts (or sums of weights) of the elements of `input` in bins, and the edges of the bins."""
 @overload
 def histogram(input: Tensor, bins: _int = ..., *, range: Sequence[_float] | None = ..., weight: Tensor | None = ..., density: _bool = ..., out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]: ...
+
+@overload
+def histogramdd(input: Tensor, bins: _int, range: Sequence[_float] | None = ..., weight: Tensor | None = ..., density: _bool = ...) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Counts points (or sums their weights) in a grid of bins."""
+@overload
+def histogramdd(input: Tensor, bins: Sequence[_int], range: Sequence[_float] | None = ..., weight: Tensor | None = ..., density: _bool = ...) -> tuple[Tensor, tuple[Tensor, ...]]: ...
+@overload
+def histogramdd(input: Tensor, bins: Sequence[Tensor], range: Sequence[_float] | None = ..., weight: Tensor | None = ..., density: _bool = ...) -> tuple[Tensor, tuple[Tensor, ...]]: ...
 
 @overload
 def hsplit(input: Tensor, sections: _int) -> tuple[Tensor, ...]:
@@ -3585,6 +3697,9 @@ def isposinf(input: Tensor, *, out: Tensor | None = ...) -> Tensor:
 
 def isreal(input: Tensor, *, out: Tensor | None = ...) -> Tensor:
     """Returns whether each element of `input` is real: its imaginary part is zero."""
+
+def istft(input: Tensor, n_fft: _int, hop_length: _int | None = ..., win_length: _int | None = ..., window: Tensor | None = ..., center: _bool = ..., normalized: _bool = ..., onesided: _bool | None = ..., length: _int | None = ..., return_complex: _bool = ...) -> Tensor:
+    """Computes the signal whose short-time spectra are nearest to those given; the inverse of `stft`."""
 
 def kaiser_window(window_length: _int, periodic: _bool = ..., beta: _float = ..., *, dtype: _dtype | None = ..., layout: _layout | None = ..., device: _device | str | _int | None = ..., pin_memory: _bool | None = ..., requires_grad: _bool | None = ...) -> Tensor:
     """Returns a Kaiser window: `I0(beta sqrt(1 - (2 n / N - 1)^2)) / I0(beta)`."""
@@ -3761,6 +3876,9 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = ...) -> T
 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
     """Multiplies by the ranks of the operands: vectors give their dot product, matrices their product, and axes before"""
+
+def matrix_exp(input: Tensor) -> Tensor:
+    """Returns the exponential of square matrices, the sum of `A^k / k!`."""
 
 def matrix_power(input: Tensor, n: _int, *, out: Tensor | None = ...) -> Tensor:
     """Returns the n-th power of square matrices; negative powers invert."""
@@ -3982,6 +4100,12 @@ def ones(*size: _int, dtype: _dtype | None = ..., layout: _layout | None = ..., 
 def ones_like(input: Tensor, *, dtype: _dtype | None = ..., layout: _layout | None = ..., device: _device | str | _int | None = ..., pin_memory: _bool | None = ..., requires_grad: _bool | None = ..., memory_format: memory_format | None = ...) -> Tensor:
     """Returns ones like `input`."""
 
+def orgqr(input: Tensor, input2: Tensor, *, out: Tensor | None = ...) -> Tensor:
+    """Returns the first columns of the product of reflections; another name of `linalg.householder_product`."""
+
+def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: _bool = ..., transpose: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+    """Multiplies `other` by the product Q of reflections, as `geqrf` returns them, without forming Q."""
+
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor:
     """Returns all products of an element of `input` with an element of `vec2`."""
 
@@ -3998,7 +4122,7 @@ def permute_copy(input: Tensor, dims: Sequence[_int], *, out: Tensor | None = ..
     """As `permute`, with a copy."""
 
 def pinverse(input: Tensor, rcond: _float = ...) -> Tensor:
-    """Returns the Moore-Penrose inverse."""
+    """Returns the Moore-Penrose inverse; `linalg.pinv` has more options."""
 
 def pixel_shuffle(input: Tensor, upscale_factor: _int) -> Tensor:
     """Moves elements of r * r channels to blocks of r by r positions (Shi et al., 2016)."""
@@ -4233,6 +4357,9 @@ def searchsorted(sorted_sequence: Tensor, input: Tensor, *, out_int32: _bool = .
 @overload
 def searchsorted(sorted_sequence: Tensor, input: Number, *, out_int32: _bool = ..., right: _bool = ..., side: str | None = ..., sorter: Tensor | None = ..., out: Tensor | None = ...) -> Tensor: ...
 
+def segment_reduce(data: Tensor, reduce: str, *, lengths: Tensor | None = ..., indices: Tensor | None = ..., offsets: Tensor | None = ..., axis: _int = ..., unsafe: _bool = ..., initial: Number | None = ...) -> Tensor:
+    """Reduces consecutive segments along an axis."""
+
 def select(input: Tensor, dim: _int, index: _int) -> Tensor:
     """Returns a view of one index of an axis."""
 
@@ -4375,6 +4502,9 @@ def std_mean(input: Tensor, unbiased: _bool = ...) -> Tensor:
 def std_mean(input: Tensor, dim: _int | Sequence[_int] | None, unbiased: _bool = ..., keepdim: _bool = ...) -> Tensor: ...
 @overload
 def std_mean(input: Tensor, dim: _int | Sequence[_int] | None = ..., *, correction: Number | None = ..., keepdim: _bool = ...) -> Tensor: ...
+
+def stft(input: Tensor, n_fft: _int, hop_length: _int | None = ..., win_length: _int | None = ..., window: Tensor | None = ..., center: _bool = ..., pad_mode: str = ..., normalized: _bool = ..., onesided: _bool | None = ..., return_complex: _bool | None = ..., align_to_window: _bool | None = ...) -> Tensor:
+    """Computes the spectra of overlapping windows of a signal."""
 
 def stirling(input: Tensor, *, out: Tensor | None = ...) -> Tensor:
     """Returns Stirling's approximation of log(input!) where `input` is above 1, else 0."""
@@ -4536,6 +4666,9 @@ def unique(input: Tensor, sorted: _bool = ..., return_inverse: _bool = ..., retu
 
 def unique_consecutive(input: Tensor, return_inverse: _bool = ..., return_counts: _bool = ..., dim: _int | None = ...) -> Tensor:
     """Returns `input` without repeats of neighbours, along `dim` without repeated neighbouring slices."""
+
+def unravel_index(indices: Tensor, shape: _int | Sequence[_int]) -> tuple[Tensor, ...]:
+    """Returns the coordinates, one tensor for each axis, of positions in a flattened tensor of size `shape`."""
 
 def unsafe_chunk(input: Tensor, chunks: _int, dim: _int = ...) -> tuple[Tensor, ...]:
     """As `chunk`, with copies, so that the parts may be modified in place."""

@@ -224,6 +224,8 @@ pub enum Value {
     Tuple(Vec<Tensor>),
     /// `torch.return_types.<name>` with named fields.
     Named(&'static str, &'static [&'static str], Vec<Tensor>),
+    /// As `Named`, of mixed values.
+    NamedValues(&'static str, &'static [&'static str], Vec<Value>),
     /// A tuple of mixed values.
     Values(Vec<Value>),
     Bool(bool),
@@ -296,7 +298,9 @@ impl Value {
             Value::Tensor(t) => vec![t.clone()],
             Value::OptTensor(t) => t.iter().cloned().collect(),
             Value::List(v) | Value::Tuple(v) | Value::Named(_, _, v) => v.clone(),
-            Value::Values(v) => v.iter().flat_map(|v| v.tensors()).collect(),
+            Value::NamedValues(_, _, v) | Value::Values(v) => {
+                v.iter().flat_map(|v| v.tensors()).collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -221,6 +221,201 @@ fn even_edges(x: &Tensor, bins: i64, range: Option<&[f64]>) -> Result<Tensor> {
     Tensor::from_slice(&edges)?.to_dtype(x.dtype())
 }
 
+/// What the user says about the bins of one dimension.
+enum Bins<'a> {
+    Even(i64),
+    Edges(&'a Tensor),
+}
+
+const DD: &str = "torch.histogramdd";
+
+/// The edges of each dimension's bins.
+fn edges_dd(x: &Tensor, bins: &[Bins], range: Option<&[f64]>) -> Result<Vec<Tensor>> {
+    let d = bins.len();
+    if let Some(r) = range {
+        crate::check!(
+            r.len() == 2 * d,
+            Runtime,
+            "{DD}: for a {d}-dimensional histogram range should have {} elements, but got {}",
+            2 * d,
+            r.len()
+        );
+    }
+    let mut out = Vec::with_capacity(d);
+    for (i, b) in bins.iter().enumerate() {
+        let count = match b {
+            Bins::Edges(t) => {
+                crate::check!(
+                    t.ndim() == 1,
+                    Runtime,
+                    "{DD}: bins tensor should have one dimension, but got {} dimensions in the bins tensor for dimension {i}",
+                    t.ndim()
+                );
+                crate::check!(
+                    t.numel() > 0,
+                    Runtime,
+                    "{DD}: bins tensor should have at least 1 element, but got 0 elements in the bins tensor for dimension {i}"
+                );
+                crate::check!(
+                    t.dtype() == x.dtype(),
+                    Runtime,
+                    "{DD}: input tensor and bins tensors should have the same dtype, but got input with dtype {} and bins for \
+                     dimension {i} with dtype {}",
+                    x.dtype().native_name(),
+                    t.dtype().native_name()
+                );
+                out.push(t.detach());
+                continue;
+            }
+            Bins::Even(count) => *count,
+        };
+        crate::check!(
+            count > 0,
+            Runtime,
+            "torch.histogram(): bins must be > 0, but got {count} for dimension {i}"
+        );
+        let (mut low, mut high) = match range {
+            Some(r) => (r[2 * i], r[2 * i + 1]),
+            None => {
+                let v = x.detach().select(-1, i as i64)?.to_vec::<f64>()?;
+                // A NaN anywhere shows in both.
+                let pick = |a: f64, b: f64, less: bool| {
+                    if a.is_nan() || (!b.is_nan() && (a < b) == less) {
+                        a
+                    } else {
+                        b
+                    }
+                };
+                match v.split_first() {
+                    Some((&first, rest)) => rest.iter().fold((first, first), |(low, high), &v| {
+                        (pick(low, v, true), pick(high, v, false))
+                    }),
+                    None => (0.0, 1.0),
+                }
+            }
+        };
+        crate::check!(
+            low.is_finite() && high.is_finite(),
+            Runtime,
+            "{DD}: dimension {i}'s range [{low}, {high}] is not finite"
+        );
+        crate::check!(
+            low <= high,
+            Runtime,
+            "{DD}: min should not exceed max, but got min {low} max {high} for dimension {i}"
+        );
+        if low == high {
+            (low, high) = (low - 0.5, high + 0.5);
+        }
+        // From the nearer end, so that both ends are exact.
+        let (step, count) = ((high - low) / count as f64, count as usize);
+        let at = |k: usize| {
+            if k <= count / 2 {
+                low + step * k as f64
+            } else {
+                high - step * (count - k) as f64
+            }
+        };
+        let edges = list::collected((0..count.saturating_add(1)).map(at))?;
+        out.push(Tensor::from_slice(&edges)?.to_dtype(x.dtype())?);
+    }
+    Ok(out)
+}
+
+/// Counts of points, the rows of `x`, in a grid of bins.
+fn histogramdd(
+    x: &Tensor,
+    bins: &[Bins],
+    range: Option<&[f64]>,
+    weight: Option<&Tensor>,
+    density: bool,
+) -> Result<Value> {
+    x.need_cpu("histogramdd")?;
+    crate::check!(
+        x.ndim() >= 2,
+        Runtime,
+        "{DD}: input tensor should have at least 2 dimensions"
+    );
+    let d = x.size(-1)?;
+    crate::check!(
+        bins.len() == d,
+        Runtime,
+        "{}",
+        match bins.first() {
+            Some(Bins::Edges(_)) => format!(
+                "{DD}: expected {d} sequences of bin edges for a {d}-dimensional histogram but got {}",
+                bins.len()
+            ),
+            _ => "histogramdd: The size of bins must be equal to the innermost dimension of the input.".into(),
+        }
+    );
+    crate::check!(
+        matches!(x.dtype(), DType::F32 | DType::F64),
+        NotImplemented,
+        "\"histogramdd\" not implemented for '{}'",
+        x.dtype().scalar_name()
+    );
+    if let Some(w) = weight {
+        crate::check!(
+            w.dtype() == x.dtype(),
+            Runtime,
+            "{DD}: if weight tensor is provided, input tensor and weight tensor should have the same dtype, but got \
+             input({}), and weight({})",
+            x.dtype().native_name(),
+            w.dtype().native_name()
+        );
+        crate::check!(
+            *w.sizes() == x.sizes()[..x.ndim() - 1],
+            Runtime,
+            "{DD}: if weight tensor is provided it should have the same shape as the input tensor excluding its innermost \
+             dimension, but got input with shape {} and weight with shape {}",
+            crate::shape::list(x.sizes()),
+            crate::shape::list(w.sizes())
+        );
+    }
+    let edges = edges_dd(x, bins, range)?;
+    let lists = edges
+        .iter()
+        .map(|e| e.to_vec::<f64>())
+        .collect::<Result<Vec<_>>>()?;
+    let sizes: Vec<usize> = lists.iter().map(|e| e.len() - 1).collect();
+    let mut counts = list::filled(crate::shape::numel(&sizes)?, 0.0)?;
+    let weights = weight.map(|w| w.to_vec::<f64>()).transpose()?;
+    for (i, point) in x.to_vec::<f64>()?.chunks_exact(d.max(1)).enumerate() {
+        let mut at = Some(0);
+        for ((v, e), &n) in point.iter().zip(&lists).zip(&sizes) {
+            // The last bin includes its end.
+            let inside = n > 0 && *v >= e[0] && *v <= e[n];
+            at = at
+                .filter(|_| inside)
+                .map(|at| at * n + e.partition_point(|b| b <= v).clamp(1, n) - 1);
+        }
+        if let Some(at) = at {
+            counts[at] += weights.as_ref().map_or(1.0, |w| w[i]);
+        }
+    }
+    if density {
+        let total: f64 = counts.iter().sum();
+        for (at, c) in counts.iter_mut().enumerate() {
+            let (mut rest, mut volume) = (at, total);
+            for (e, &n) in lists.iter().zip(&sizes).rev() {
+                volume *= e[rest % n + 1] - e[rest % n];
+                rest /= n;
+            }
+            *c /= volume;
+        }
+    }
+    let hist = Tensor::from_slice_shaped(&counts, &sizes)?.to_dtype(x.dtype())?;
+    if autograd::needs_grad(&[x]) {
+        autograd::record_not_differentiable("histogramdd", &[x], &[&hist]);
+    }
+    Ok(Value::NamedValues(
+        "histogramdd",
+        &["hist", "bin_edges"],
+        vec![Value::Tensor(hist), Value::Tuple(edges)],
+    ))
+}
+
 /// Where the values would be inserted: before equal elements, or with `right` after them.
 fn search(
     x: &Tensor,
@@ -372,6 +567,40 @@ op! {
     }
 }
 op! {
+    /// Counts points (or sums their weights) in a grid of bins.
+    ///
+    /// Args:
+    ///     input: (*, d), points with d coordinates.
+    ///     bins: d tensors with the edges of each dimension's bins, or the number of equal bins in each.
+    ///     range: d pairs of the lowest and the highest edge. Default: those of the points.
+    ///     weight: (*), of the points. Default: 1.
+    ///     density: whether the sum of counts times volumes is made 1.
+    ///
+    /// Returns:
+    ///     hist, with one axis for each dimension, and the tuple bin_edges.
+    ///
+    /// Example:
+    ///     >>> torch.histogramdd(torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]), [2, 2]).hist
+    ///     tensor([[0., 1.],
+    ///             [1., 1.]])
+    histogramdd, in [TORCH] {
+        "(Tensor input, int bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)" => |a| {
+            let x = a.tensor(0);
+            let d = x.sizes().last().copied().unwrap_or(0);
+            let bins: Vec<Bins> = (0..d).map(|_| Bins::Even(a.int(1))).collect();
+            super::histogramdd(&x, &bins, a.opt_floats(2), a.opt_tensor(3), a.bool(4))
+        },
+        "(Tensor input, int[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)" => |a| {
+            let bins: Vec<Bins> = a.ints(1).iter().map(|&n| Bins::Even(n)).collect();
+            super::histogramdd(&a.tensor(0), &bins, a.opt_floats(2), a.opt_tensor(3), a.bool(4))
+        },
+        "(Tensor input, Tensor[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)" => |a| {
+            let bins: Vec<Bins> = a.tensors(1).iter().map(Bins::Edges).collect();
+            super::histogramdd(&a.tensor(0), &bins, a.opt_floats(2), a.opt_tensor(3), a.bool(4))
+        },
+    }
+}
+op! {
     /// Counts how often each non-negative integer occurs in the 1-d `input`, or sums the weights of its occurrences.
     bincount, in [TORCH, METHOD] {
         "(Tensor input, Tensor? weights=None, int minlength=0) -> Tensor" =>
@@ -401,6 +630,7 @@ op! {
 pub static ROWS: &[&crate::ops::OpDef] = &[
     &histc::DEF,
     &histogram::DEF,
+    &histogramdd::DEF,
     &bincount::DEF,
     &searchsorted::DEF,
     &bucketize::DEF,

@@ -268,6 +268,37 @@ fn to_real(
         .contiguous()
 }
 
+/// The spectrum along the last axis: of real input the half that determines it, or all of it. Scaled by the root of the
+/// length where `normalized`.
+pub(super) fn spectrum(x: &Tensor, half: bool, normalized: bool) -> Result<Tensor> {
+    let norm = if normalized {
+        Norm::Ortho
+    } else {
+        Norm::Backward
+    };
+    let axes = [(x.ndim() - 1, -1)];
+    if half {
+        real_fft(x, &axes, Direction::Forward, norm, "stft")
+    } else {
+        complex_fft(x, &axes, Direction::Forward, norm)
+    }
+}
+
+/// The signal of `n` elements of a spectrum along the last axis: real from one half of it, or complex from all of it.
+pub(super) fn signal(x: &Tensor, n: usize, half: bool, normalized: bool) -> Result<Tensor> {
+    let norm = if normalized {
+        Norm::Ortho
+    } else {
+        Norm::Backward
+    };
+    let axes = [(x.ndim() - 1, n as i64)];
+    if half {
+        to_real(x, &axes, Direction::Inverse, norm, "istft")
+    } else {
+        complex_fft(x, &axes, Direction::Inverse, norm)
+    }
+}
+
 /// Arguments of the one-dimensional functions: (input, n, dim, norm).
 fn one(a: &Args) -> Result<(Tensor, Vec<(usize, i64)>, Norm)> {
     let x = a.tensor(0);

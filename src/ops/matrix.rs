@@ -1,8 +1,7 @@
-//! What is made of products and factorizations of matrices: powers, norms, pseudo-inverses, cross products.
+//! What is made of products of matrices: powers, chains, cross products.
 
 use super::einsum::chain;
-use super::linalg::{adjoint, check_matrix, check_square, identity, inverse, svd};
-use crate::autograd::{self, Saved, engine::grads, record};
+use super::linalg::{check_square, identity, inverse};
 use crate::error::Result;
 use crate::ops::join::stack;
 use crate::shape;
@@ -92,59 +91,6 @@ fn multi_dot(tensors: &[Tensor]) -> Result<Tensor> {
     }
 }
 
-/// The pseudo-inverse: singular values at most `atol` or `rtol` times the largest count as zero.
-fn pinv(a: &Tensor, atol: Option<f64>, rtol: Option<f64>) -> Result<Tensor> {
-    check_matrix("linalg.pinv", a)?;
-    let out = autograd::no_grad(|| -> Result<Tensor> {
-        let a = a.detach();
-        let (u, s, vh) = svd(&a, false)?;
-        if s.numel() == 0 {
-            let (m, n) = (a.size(-2)?, a.size(-1)?);
-            let mut sizes = a.sizes().to_vec();
-            let rank = sizes.len();
-            (sizes[rank - 2], sizes[rank - 1]) = (n, m);
-            return Tensor::zeros(&sizes, a.dtype(), a.device());
-        }
-        let keep = s.gt(&threshold(&a, &s, atol, rtol)?)?;
-        let zero = Tensor::wrapped(0i64)?;
-        let inverse = keep.where_(&s.reciprocal()?, &zero)?.to_dtype(a.dtype())?;
-        adjoint(&vh)?
-            .mul(&inverse.unsqueeze(-2)?)?
-            .matmul(&adjoint(&u)?)
-    })?;
-    if autograd::needs_grad(&[a]) {
-        let (sa, sp) = (Saved::input(a), Saved::output(&out, 0));
-        record("LinalgPinvBackward0", &[a], &[&out], move |g| {
-            let (a, p, g) = (sa.get(g)?, sp.get(g)?, g.get(0)?);
-            let (ph, gh) = (adjoint(&p)?, adjoint(&g)?);
-            let main = ph.matmul(&g)?.matmul(&ph)?;
-            // What lies outside of the ranges of A and of its adjoint.
-            let left = gh.matmul(&p)?.matmul(&ph)?;
-            let left = left.sub(&a.matmul(&p)?.matmul(&left)?)?;
-            let right = ph.matmul(&p)?.matmul(&gh)?;
-            let right = right.sub(&right.matmul(&p)?.matmul(&a)?)?;
-            grads([Some(left.add(&right)?.sub(&main)?)])
-        });
-    }
-    Ok(out)
-}
-
-/// The value at or below which a singular value counts as zero, for every matrix.
-fn threshold(a: &Tensor, s: &Tensor, atol: Option<f64>, rtol: Option<f64>) -> Result<Tensor> {
-    let epsilon = if s.dtype() == crate::dtype::DType::F64 {
-        f64::EPSILON
-    } else {
-        f64::from(f32::EPSILON)
-    };
-    let default = if atol.is_some_and(|t| t > 0.0) {
-        0.0
-    } else {
-        epsilon * a.size(-2)?.max(a.size(-1)?) as f64
-    };
-    let relative = s.narrow(-1, 0, 1)?.mul_scalar(rtol.unwrap_or(default))?;
-    relative.clamp(Some(&Tensor::scalar(atol.unwrap_or(0.0), s.dtype())?), None)
-}
-
 fn cross(a: &Tensor, b: &Tensor, dim: i64) -> Result<Tensor> {
     crate::check!(
         a.ndim() == b.ndim(),
@@ -193,25 +139,6 @@ op! {
     }
 }
 op! {
-    /// Returns the Moore-Penrose inverse.
-    ///
-    /// Args:
-    ///     A: of size (*, m, n).
-    ///     atol, rtol: singular values at most `max(atol, rtol * largest)` count as zero.
-    ///     hermitian: accepted; the result is the same.
-    pinv, in [LINALG]; out {
-        "(Tensor A, *, float? atol=None, float? rtol=None, bool hermitian=False) -> Tensor" =>
-            |a| super::pinv(&a.tensor(0), a.opt_float(1), a.opt_float(2)),
-        "(Tensor A, float rcond, bool hermitian=False) -> Tensor" => |a| super::pinv(&a.tensor(0), None, a.opt_float(1)),
-    }
-}
-op! {
-    /// Returns the Moore-Penrose inverse.
-    pinverse, in [TORCH, METHOD] {
-        "(Tensor input, float rcond=1e-15) -> Tensor" => |a| super::pinv(&a.tensor(0), Some(0.0), a.opt_float(1)),
-    }
-}
-op! {
     /// Returns the cross product of vectors of length three along `dim`.
     cross, in [LINALG]; out {
         "(Tensor input, Tensor other, *, int dim=-1) -> Tensor" => |a| super::cross(&a.tensor(0), &a.tensor(1), a.int(2)),
@@ -240,5 +167,5 @@ op! {
 
 #[rustfmt::skip]
 pub static ROWS: &[&crate::ops::OpDef] = &[
-    &matrix_power::DEF, &multi_dot::DEF, &pinv::DEF, &pinverse::DEF, &cross::DEF, &cross__::DEF, &vecdot::DEF,
+    &matrix_power::DEF, &multi_dot::DEF, &cross::DEF, &cross__::DEF, &vecdot::DEF,
 ];

@@ -16,9 +16,11 @@ pub mod class_loss;
 pub mod compare;
 pub mod complex;
 pub mod conv;
+pub mod coordinates;
 pub mod copy;
 pub mod create;
 pub mod ctc;
+pub mod differences;
 pub mod distance;
 pub mod dropout;
 pub mod einsum;
@@ -48,11 +50,13 @@ pub mod resample;
 pub mod rnn;
 pub mod scan;
 pub mod scatter;
+pub mod segments;
 pub mod shape;
 pub mod softmax;
 pub mod sort;
 pub mod special;
 pub mod stats;
+pub mod stft;
 pub mod triangle;
 pub mod unary;
 pub mod vector_norm;
@@ -135,8 +139,10 @@ pub static TABLES: &[&[&OpDef]] = &[
     class_loss::ROWS,
     ctc::ROWS,
     fft::ROWS,
+    stft::ROWS,
     norm::ROWS,
     margin_loss::ROWS,
+    differences::ROWS,
     distance::ROWS,
     pad::ROWS,
     pixel::ROWS,
@@ -162,15 +168,26 @@ pub static TABLES: &[&[&OpDef]] = &[
     fold::ROWS,
     attention::ROWS,
     rnn::ROWS,
-    linalg::ROWS,
+    linalg::decompose::ROWS,
+    linalg::exponential::ROWS,
+    linalg::factor::ROWS,
+    linalg::householder::ROWS,
+    linalg::ldl::ROWS,
+    linalg::least_squares::ROWS,
+    linalg::norms::ROWS,
+    linalg::packed::ROWS,
+    linalg::systems::ROWS,
+    linalg::tensors::ROWS,
     matrix::ROWS,
     random::ROWS,
     embedding::ROWS,
     scatter::ROWS,
+    segments::ROWS,
     mask::ROWS,
     dropout::ROWS,
     axis_index::ROWS,
     index::ROWS,
+    coordinates::ROWS,
     facts::ROWS,
     join::ROWS,
     shape::axes::ROWS,

@@ -1,5 +1,6 @@
 //! Vector norms and what is made of them.
 
+use super::linalg::norms::{Order, matrix_norm};
 use super::reduce::{self, Kind, Shape, axes};
 use crate::autograd::{self, Saved, engine::grads, record};
 use crate::dtype::DType;
@@ -152,10 +153,10 @@ fn named_norm(
             }
             x.vector_norm(2.0, dims, keepdim, dtype)
         }
-        Some("nuc") => crate::bail!(
-            NotImplemented,
-            "norm(): order 'nuc' is not available here. Use torch.linalg.svdvals(input).sum(-1)"
-        ),
+        Some("nuc") => {
+            let all: Vec<i64> = (0..x.ndim() as i64).collect();
+            matrix_norm(x, Order::Name("nuc"), dims.unwrap_or(&all), keepdim, dtype)
+        }
         Some(p) => crate::bail!(Runtime, "linalg.matrix_norm: Order {p} not supported."),
     }
 }

@@ -373,13 +373,17 @@ pub fn result(py: Python<'_>, v: Value) -> PyResult<Py<PyAny>> {
         Value::List(v) => PyList::new(py, tensors(v)?)?.into_any().unbind(),
         Value::Tuple(v) => PyTuple::new(py, tensors(v)?)?.into_any().unbind(),
         Value::Named(name, fields, v) => {
+            let v = v.into_iter().map(Value::Tensor).collect();
+            return result(py, Value::NamedValues(name, fields, v));
+        }
+        Value::NamedValues(name, fields, v) => {
             let make = NAMED.get_or_try_init(py, || {
                 py.import("rtorch.return_types")?
                     .getattr("_make")
                     .map(Bound::unbind)
             })?;
             make.bind(py)
-                .call1((name, fields.to_vec(), PyTuple::new(py, tensors(v)?)?))?
+                .call1((name, fields.to_vec(), result(py, Value::Values(v))?))?
                 .unbind()
         }
         Value::Values(v) => {

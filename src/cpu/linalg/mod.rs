@@ -2,6 +2,10 @@
 //!
 //! Singular values and Hermitian eigenvalues come from Jacobi rotations, which are simple and keep small values accurate.
 
+pub mod eig;
+pub mod exponential;
+pub mod ldl;
+
 use num_complex::Complex;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
