@@ -12,7 +12,9 @@ pub mod gpu;
 pub mod index;
 pub mod io;
 pub mod object;
+pub mod operators;
 pub mod optim;
+pub mod properties;
 pub mod slots;
 pub mod types;
 

@@ -4,7 +4,7 @@
 //! for it (`Tensor::py_object`), so `p.grad is p.grad`.
 
 use super::error::{Object, to_py, token};
-use super::slots;
+use super::{properties, slots};
 use crate::tensor::Tensor;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -280,7 +280,7 @@ fn make_type(py: Python<'_>) -> PyResult<*mut ffi::PyTypeObject> {
         ),
         ffi::PyMemberDef::default(),
     ]));
-    let mut getset = slots::getset();
+    let mut getset = properties::getset();
     getset.push(ffi::PyGetSetDef {
         name: c"__dict__".as_ptr(),
         get: Some(get_dict),

@@ -12,7 +12,7 @@ pub(super) const MAX: usize = 2048;
 
 pub(super) static ENTRIES: OnceLock<Gil<Vec<Entry>>> = OnceLock::new();
 
-pub(super) unsafe extern "C" fn entry<const I: usize>(
+unsafe extern "C" fn entry<const I: usize>(
     slf: Object,
     args: *const Object,
     nargs: ffi::Py_ssize_t,
