@@ -284,74 +284,81 @@ impl ResultType {
     }
 }
 
+/// The Rust type of a dtype's elements.
+#[macro_export]
+macro_rules! rust_type {
+    (Bool) => { bool };
+    (U8) => { u8 };
+    (I8) => { i8 };
+    (I16) => { i16 };
+    (I32) => { i32 };
+    (I64) => { i64 };
+    (U16) => { u16 };
+    (U32) => { u32 };
+    (U64) => { u64 };
+    (F16) => { half::f16 };
+    (BF16) => { half::bf16 };
+    (F32) => { f32 };
+    (F64) => { f64 };
+    (C64) => { num_complex::Complex<f32> };
+    (C128) => { num_complex::Complex<f64> };
+}
+
 /// Runs a block with `$T` bound to the Rust type of a dtype.
 #[macro_export]
 macro_rules! dispatch {
-    ($dtype:expr, $T:ident => $body:expr) => {{
-        use $crate::dtype::DType as D;
+    ($dtype:expr, $T:ident => $body:expr) => {
+        $crate::dispatch!(
+            @arms $dtype, $T => $body,
+            [Bool U8 I8 I16 I32 I64 U16 U32 U64 F16 BF16 F32 F64 C64 C128]
+        )
+    };
+    (@arms $dtype:expr, $T:ident => $body:expr, [$($D:ident)*] $($other:tt)*) => {
         match $dtype {
-            D::Bool => {
-                type $T = bool;
+            $($crate::dtype::DType::$D => {
+                type $T = $crate::rust_type!($D);
                 $body
-            }
-            D::U8 => {
-                type $T = u8;
-                $body
-            }
-            D::I8 => {
-                type $T = i8;
-                $body
-            }
-            D::I16 => {
-                type $T = i16;
-                $body
-            }
-            D::I32 => {
-                type $T = i32;
-                $body
-            }
-            D::I64 => {
-                type $T = i64;
-                $body
-            }
-            D::U16 => {
-                type $T = u16;
-                $body
-            }
-            D::U32 => {
-                type $T = u32;
-                $body
-            }
-            D::U64 => {
-                type $T = u64;
-                $body
-            }
-            D::F16 => {
-                type $T = half::f16;
-                $body
-            }
-            D::BF16 => {
-                type $T = half::bf16;
-                $body
-            }
-            D::F32 => {
-                type $T = f32;
-                $body
-            }
-            D::F64 => {
-                type $T = f64;
-                $body
-            }
-            D::C64 => {
-                type $T = num_complex::Complex<f32>;
-                $body
-            }
-            D::C128 => {
-                type $T = num_complex::Complex<f64>;
-                $body
-            }
+            })*
+            $($other)*
         }
-    }};
+    };
+}
+
+/// As `dispatch!`, for the dtypes of a kernel: `[F32 F64]`, or one of the kinds below. Others get PyTorch's error in the
+/// kernel's name.
+#[macro_export]
+macro_rules! dispatch_of {
+    ($name:expr, $dtype:expr, floats, $T:ident => $body:expr) => {
+        $crate::dispatch_of!($name, $dtype, [F16 BF16 F32 F64], $T => $body)
+    };
+    // Floating and complex.
+    ($name:expr, $dtype:expr, fields, $T:ident => $body:expr) => {
+        $crate::dispatch_of!($name, $dtype, [F16 BF16 F32 F64 C64 C128], $T => $body)
+    };
+    // All that have an order: all but the complex ones.
+    ($name:expr, $dtype:expr, ordered, $T:ident => $body:expr) => {
+        $crate::dispatch_of!(
+            $name, $dtype, [Bool U8 I8 I16 I32 I64 U16 U32 U64 F16 BF16 F32 F64], $T => $body
+        )
+    };
+    // PyTorch's numbers: neither bool nor the wide unsigned ones.
+    ($name:expr, $dtype:expr, numbers, $T:ident => $body:expr) => {
+        $crate::dispatch_of!($name, $dtype, [U8 I8 I16 I32 I64 F16 BF16 F32 F64 C64 C128], $T => $body)
+    };
+    ($name:expr, $dtype:expr, reals, $T:ident => $body:expr) => {
+        $crate::dispatch_of!($name, $dtype, [U8 I8 I16 I32 I64 F16 BF16 F32 F64], $T => $body)
+    };
+    ($name:expr, $dtype:expr, [$($D:ident)*], $T:ident => $body:expr) => {
+        $crate::dispatch!(
+            @arms $dtype, $T => $body, [$($D)*]
+            d => $crate::bail!(
+                NotImplemented,
+                "\"{}\" not implemented for '{}'",
+                $name,
+                d.scalar_name()
+            )
+        )
+    };
 }
 
 /// As `dispatch!`, for the two dtypes floats are computed in.

@@ -1,7 +1,7 @@
 //! Counting elements in bins, and finding where elements would go in a sorted sequence.
 
 use crate::autograd;
-use crate::dispatch_ordered;
+use crate::dispatch_of;
 use crate::dtype::{DType, promote_types};
 use crate::error::Result;
 use crate::list;
@@ -451,7 +451,7 @@ fn search(
         );
     }
     let out = Tensor::empty(v.sizes(), DType::I64, x.device())?;
-    dispatch_ordered!("searchsorted_out_cpu", common, T => {
+    dispatch_of!("searchsorted_out_cpu", common, ordered, T => {
         use crate::cpu::sort::Key;
         let (xs, vs) = (x.as_slice::<T>()?, v.as_slice::<T>()?);
         for (i, v) in vs.iter().enumerate() {

@@ -1,6 +1,5 @@
 //! Convolutions, plain and transposed, with derivatives of any order.
 
-use super::matmul::dispatch_product;
 use crate::autograd::{self, Saved, engine::grads, record};
 use crate::cpu::conv::{self, ConvShape, conv_transpose_output_size};
 use crate::error::Result;
@@ -281,7 +280,7 @@ pub fn convolution(
     let out = Tensor::empty(&sizes, input.dtype(), input.device())?;
     let (x, w) = (input.detach().contiguous()?, weight.detach().contiguous()?);
     let b = bias.map(|b| b.detach().contiguous()).transpose()?;
-    dispatch_product!(NAMES[sizes.len() - 2], input.dtype(), T => {
+    crate::dispatch_of!(NAMES[sizes.len() - 2], input.dtype(), numbers, T => {
         let (x, w, y) = (x.as_slice::<T>()?, w.as_slice::<T>()?, fill_slice::<T>(&out)?);
         let b = b.as_ref().map(|b| b.as_slice::<T>()).transpose()?;
         if conv.transposed {
@@ -340,7 +339,7 @@ fn backward(
         made(needs[1], w.sizes())?,
         made(needs[2], &[channels])?,
     ];
-    dispatch_product!("convolution_backward", dtype, T => {
+    crate::dispatch_of!("convolution_backward", dtype, numbers, T => {
         let (g, x, w) = (grad.as_slice::<T>()?, x.as_slice::<T>()?, w.as_slice::<T>()?);
         if let Some(t) = &out[0] {
             let t = fill_slice::<T>(t)?;

@@ -1,7 +1,7 @@
 //! Dropout, and the leaky unit with a random slope.
 
 use super::args::GeneratorHandle;
-use super::random::{Law, elements, reals, with_generator};
+use super::random::{Law, elements, with_generator};
 use crate::autograd::{self, Grads, Saved, engine::grads, record};
 use crate::dtype::DType;
 use crate::error::{Error, Kind, Result};
@@ -47,7 +47,7 @@ fn check_probability(p: f64, kind: Kind) -> Result<()> {
 
 /// Scales the ones of a mask, in its own arithmetic.
 fn scale_mask(noise: &Tensor, keep: f64) -> Result<()> {
-    reals!("bernoulli_scalar_cpu_", noise.dtype(), T => {
+    crate::dispatch_of!("bernoulli_scalar_cpu_", noise.dtype(), floats, T => {
         let kept = if <T as Real>::WIDE { T::from_f64(1.0 / keep) } else { T::from_f32(1.0 / keep as f32) };
         let zero = <T as Element>::from_f64(0.0);
         for v in elements::<T>(noise) {
@@ -221,7 +221,7 @@ fn rrelu(
             .contiguous()?;
         let noise = Tensor::empty(x.sizes(), x.dtype(), data.device())?;
         with_generator(generator, |g| -> Result<()> {
-            reals!("rrelu_with_noise_out_cpu", x.dtype(), T => {
+            crate::dispatch_of!("rrelu_with_noise_out_cpu", x.dtype(), floats, T => {
                 let (one, mean) = (<T as Element>::from_f64(1.0), <T as Element>::from_f64((lower + upper) / 2.0));
                 // Bounds are rounded to the type slopes are computed in.
                 let bound = |v: f64| if <T as Real>::WIDE { v } else { v as f32 as f64 };

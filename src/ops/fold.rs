@@ -1,7 +1,7 @@
 //! Images as columns of windows, and columns added up into images.
 
 use super::conv::fill_slice;
-use super::pool::{as_usize, choose, each};
+use super::pool::{as_usize, each};
 use crate::autograd::{self, engine::grads, record};
 use crate::cpu::conv::ConvShape;
 use crate::cpu::pool as kernel;
@@ -80,7 +80,7 @@ fn unfold_data(x: &Tensor, s: ConvShape) -> Result<Tensor> {
     let rows = s.in_channels * s.taps();
     let out = Tensor::empty(&[s.batch, rows, s.pixels_out()], x.dtype(), x.device())?;
     let data = x.detach().contiguous()?;
-    choose!("im2col_out_cpu", x.dtype(), moved, T => kernel::unfold(&s, data.as_slice::<T>()?, fill_slice::<T>(&out)?));
+    crate::dispatch_of!("im2col_out_cpu", x.dtype(), [U8 F16 BF16 F32 F64 C64 C128], T => kernel::unfold(&s, data.as_slice::<T>()?, fill_slice::<T>(&out)?));
     if autograd::needs_grad(&[x]) {
         record("Im2ColBackward0", &[x], &[&out], move |g| {
             grads([Some(fold_data(&g.get(0)?, s)?)])
@@ -96,7 +96,7 @@ fn fold_data(x: &Tensor, s: ConvShape) -> Result<Tensor> {
         x.device(),
     )?;
     let data = x.detach().contiguous()?;
-    choose!("col2im_out_cpu", x.dtype(), summed, T => kernel::fold(&s, data.as_slice::<T>()?, fill_slice::<T>(&out)?));
+    crate::dispatch_of!("col2im_out_cpu", x.dtype(), fields, T => kernel::fold(&s, data.as_slice::<T>()?, fill_slice::<T>(&out)?));
     if autograd::needs_grad(&[x]) {
         record("Col2ImBackward0", &[x], &[&out], move |g| {
             grads([Some(unfold_data(&g.get(0)?, s)?)])

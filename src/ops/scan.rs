@@ -3,7 +3,7 @@
 use super::minmax::{by_dim, pick};
 use crate::autograd::{self, Saved, engine::grads, record, record_stateless};
 use crate::cpu::scan::{log_add_exp, scan};
-use crate::dispatch_ordered;
+use crate::dispatch_of;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::args::Value;
@@ -214,7 +214,7 @@ fn running_extreme(min: bool, x: &Tensor, dim: i64) -> Result<Value> {
     let (_, n, inner) = by_dim(x, d);
     let at = Tensor::empty(x.sizes(), DType::I64, x.device())?;
     let source = autograd::no_grad(|| x.detach().contiguous())?;
-    dispatch_ordered!(format!("{name}_cpu"), x.dtype(), T => {
+    dispatch_of!(format!("{name}_cpu"), x.dtype(), ordered, T => {
         use crate::cpu::sort::Key;
         let step = |(best, i): (u64, i64), v: T, j: usize| {
             let key = v.key();

@@ -3,7 +3,7 @@
 use super::minmax::{by_dim, pick, resized, with_positions};
 use crate::autograd;
 use crate::cpu::sort::{Distinct, Rank, rank};
-use crate::dispatch_ordered;
+use crate::dispatch_of;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::args::Value;
@@ -21,7 +21,7 @@ fn ranked(op: &str, x: &Tensor, d: usize, how: Rank) -> Result<Tensor> {
         x.device(),
     )?;
     if x.numel() > 0 {
-        dispatch_ordered!(op, x.dtype(), T => {
+        dispatch_of!(op, x.dtype(), ordered, T => {
             // SAFETY: `out` was made for what the ranking yields.
             unsafe { rank::<T>(source.as_slice::<T>()?, n, inner, how, out.data_ptr() as *mut i64) }
         });
@@ -185,7 +185,7 @@ impl Found {
 
 /// Distinct elements of a flat tensor: in order, or only among neighbours.
 fn distinct_elements(op: &str, x: &Tensor, consecutive: bool) -> Result<Distinct> {
-    Ok(dispatch_ordered!(op, x.dtype(), T => {
+    Ok(dispatch_of!(op, x.dtype(), ordered, T => {
         let v = x.as_slice::<T>()?;
         let order: Vec<usize> = if consecutive { (0..v.len()).collect() } else { crate::cpu::sort::order(v) };
         Distinct::walk(&order, |a, b| v[a] == v[b])
@@ -196,7 +196,7 @@ fn distinct_elements(op: &str, x: &Tensor, consecutive: bool) -> Result<Distinct
 fn distinct_slices(op: &str, x: &Tensor, consecutive: bool) -> Result<Distinct> {
     let count = x.sizes()[0];
     let width = x.sizes()[1];
-    Ok(dispatch_ordered!(op, x.dtype(), T => {
+    Ok(dispatch_of!(op, x.dtype(), ordered, T => {
         use crate::cpu::sort::Key;
         let v = x.as_slice::<T>()?;
         let slice = |i: usize| &v[i * width..(i + 1) * width];

@@ -69,7 +69,8 @@ impl<E: Element> Source<E::Acc> for Strided<E> {
                     for j in j..width {
                         let src = src.offset(j as isize * self.across);
                         for p in 0..run {
-                            *dst.add(p * step + j) = (*src.offset(p as isize * self.along)).to_acc();
+                            *dst.add(p * step + j) =
+                                (*src.offset(p as isize * self.along)).to_acc();
                         }
                     }
                 }

@@ -15,8 +15,6 @@ mod added;
 mod linear;
 mod operand;
 
-pub(crate) use operand::dispatch_product;
-
 /// The C++ name of a dtype, as some of PyTorch's messages print it.
 pub(crate) fn c_name(d: DType) -> &'static str {
     match d {

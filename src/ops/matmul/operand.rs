@@ -10,67 +10,6 @@ use crate::shape::Sizes;
 use crate::shape::{self, Strides};
 use crate::tensor::Tensor;
 
-/// Runs a block with `$T` bound to an element type that has products, or returns PyTorch's error.
-macro_rules! dispatch_product {
-    ($what:expr, $dtype:expr, $T:ident => $body:expr) => {{
-        use $crate::dtype::DType as D;
-        match $dtype {
-            D::U8 => {
-                type $T = u8;
-                $body
-            }
-            D::I8 => {
-                type $T = i8;
-                $body
-            }
-            D::I16 => {
-                type $T = i16;
-                $body
-            }
-            D::I32 => {
-                type $T = i32;
-                $body
-            }
-            D::I64 => {
-                type $T = i64;
-                $body
-            }
-            D::F16 => {
-                type $T = half::f16;
-                $body
-            }
-            D::BF16 => {
-                type $T = half::bf16;
-                $body
-            }
-            D::F32 => {
-                type $T = f32;
-                $body
-            }
-            D::F64 => {
-                type $T = f64;
-                $body
-            }
-            D::C64 => {
-                type $T = num_complex::Complex<f32>;
-                $body
-            }
-            D::C128 => {
-                type $T = num_complex::Complex<f64>;
-                $body
-            }
-            d => $crate::bail!(
-                NotImplemented,
-                "\"{}\" not implemented for '{}'",
-                $what,
-                d.scalar_name()
-            ),
-        }
-    }};
-}
-
-pub(crate) use dispatch_product;
-
 /// One operand: a matrix with steps between rows and between columns, and batch axes before them.
 pub(super) struct Mat<'a> {
     pub t: &'a Tensor,
@@ -202,7 +141,7 @@ pub(super) fn multiply(
         );
     }
     let (m, n, k) = (a.rows, b.cols, a.cols);
-    dispatch_product!(what, out.dtype(), T => {
+    crate::dispatch_of!(what, out.dtype(), numbers, T => {
         type Sum = <T as Summed>::Acc;
         let (alpha, beta) = (alpha.to::<Sum>(), beta.to::<Sum>());
         let (pa, pb, pc) = (a.t.data_ptr() as *const T, b.t.data_ptr() as *const T, out.data_ptr() as *mut T);

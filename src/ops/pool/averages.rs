@@ -1,11 +1,10 @@
 //! Averages and norms of windows.
 
 use super::windows::{
-    Adaptive, Windows, adaptive_sizes, check_rank_1d, choose, each, planes_of, record_second,
+    Adaptive, Windows, adaptive_sizes, check_rank_1d, each, planes_of, record_second,
 };
 use crate::autograd::{self, Saved, engine::grads, record};
 use crate::cpu::pool::{self as kernel, Divisor};
-use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::args::Args;
 use crate::ops::conv::fill_slice;
@@ -28,7 +27,7 @@ const ADAPTIVE_AVG_NAMES: [&str; 4] = [
 fn average(op: &str, x: &Tensor, w: &Windows, divisor: Divisor) -> Result<Tensor> {
     let out = Tensor::empty(&w.sizes, x.dtype(), x.device())?;
     let data = x.detach().contiguous()?;
-    choose!(op, x.dtype(), averaged, T => {
+    crate::dispatch_of!(op, x.dtype(), [F16 BF16 F32 F64 I64], T => {
         kernel::avg_pool(&w.shape, divisor, data.as_slice::<T>()?, fill_slice::<T>(&out)?)
     });
     if autograd::needs_grad(&[x]) {
@@ -48,7 +47,7 @@ fn average(op: &str, x: &Tensor, w: &Windows, divisor: Divisor) -> Result<Tensor
 fn average_backward(g: &Tensor, w: &Windows, divisor: Divisor, x: &Tensor) -> Result<Tensor> {
     let out = Tensor::empty(x.sizes(), g.dtype(), g.device())?;
     let data = g.detach().contiguous()?;
-    choose!("avg_pool_backward", g.dtype(), averaged, T => {
+    crate::dispatch_of!("avg_pool_backward", g.dtype(), [F16 BF16 F32 F64 I64], T => {
         kernel::avg_pool_backward(&w.shape, divisor, data.as_slice::<T>()?, fill_slice::<T>(&out)?)
     });
     let w = w.clone();
@@ -74,7 +73,7 @@ fn adaptive_average(op: &str, n: usize, x: &Tensor, s: &Adaptive) -> Result<Tens
     let out = Tensor::empty(&s.2, x.dtype(), x.device())?;
     let data = x.detach().contiguous()?;
     let planes = planes_of(x, n);
-    choose!(op, x.dtype(), floats, T => {
+    crate::dispatch_of!(op, x.dtype(), floats, T => {
         if out.numel() > 0 {
             kernel::adaptive_avg_pool(planes, s.0, s.1, data.as_slice::<T>()?, fill_slice::<T>(&out)?)
         }
@@ -102,7 +101,7 @@ fn adaptive_average_backward(g: &Tensor, n: usize, s: &Adaptive, x: &Tensor) -> 
     let out = Tensor::zeros(x.sizes(), g.dtype(), g.device())?;
     let data = g.detach().contiguous()?;
     let planes = planes_of(g, n);
-    choose!("adaptive_avg_pool_backward", g.dtype(), floats, T => {
+    crate::dispatch_of!("adaptive_avg_pool_backward", g.dtype(), floats, T => {
         if g.numel() > 0 {
             kernel::adaptive_avg_pool_backward(planes, s.0, s.1, data.as_slice::<T>()?, fill_slice::<T>(&out)?)
         }

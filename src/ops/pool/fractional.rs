@@ -1,7 +1,7 @@
 //! Max pooling over windows at random places (Graham, 2014).
 
 use super::maxima::record_choice;
-use super::windows::{choose, each};
+use super::windows::each;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::list;
@@ -107,7 +107,7 @@ pub(super) fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)
             let t = Tensor::empty(&[batch, channels, n], x.dtype(), x.device())?;
             let generator = crate::ops::random::default_generator();
             let mut generator = generator.lock().unwrap_or_else(|e| e.into_inner());
-            choose!(op, x.dtype(), floats, T => {
+            crate::dispatch_of!(op, x.dtype(), floats, T => {
                 crate::random::uniform::<T>(&mut generator, fill_slice::<T>(&t)?, 0.0, 1.0)
             });
             t
@@ -131,7 +131,7 @@ pub(super) fn fractional_max_pool(n: usize, a: &Args) -> Result<(Tensor, Tensor)
         space.iter().product(),
         out.iter().map(|&o| o as usize).product(),
     );
-    choose!(op, x.dtype(), floats, T => {
+    crate::dispatch_of!(op, x.dtype(), floats, T => {
         use crate::cpu::element::Ordered;
         let (src, dst, at) = (data.as_slice::<T>()?, fill_slice::<T>(&result)?, fill_slice::<i64>(&indices)?);
         for plane in 0..batch * channels {

@@ -1,6 +1,6 @@
 //! Maxima of windows, where they lie, and the way back from them.
 
-use super::windows::{Windows, adaptive_sizes, choose, each, planes_of, record_second, times};
+use super::windows::{Windows, adaptive_sizes, each, planes_of, record_second, times};
 use crate::autograd::{self, Saved, engine::grads, record};
 use crate::cpu::pool as kernel;
 use crate::dtype::DType;
@@ -22,7 +22,7 @@ fn spread(
     let out = Tensor::empty(sizes, g.dtype(), g.device())?;
     let planes = planes_of(&out, n);
     let (data, at) = (g.detach().contiguous()?, indices.contiguous()?);
-    choose!("max_pool_backward", g.dtype(), ordered, T => {
+    crate::dispatch_of!("max_pool_backward", g.dtype(), reals, T => {
         kernel::max_pool_backward(planes, data.as_slice::<T>()?, at.as_slice::<i64>()?, fill_slice::<T>(&out)?)
     });
     let at = indices.clone();
@@ -41,7 +41,7 @@ fn pick(g: &Tensor, indices: &Tensor, n: usize) -> Result<Tensor> {
     let out = Tensor::empty(indices.sizes(), g.dtype(), g.device())?;
     let planes = planes_of(&out, n);
     let (x, at) = (g.detach().contiguous()?, indices.contiguous()?);
-    choose!("max_unpool_backward", g.dtype(), ordered, T => {
+    crate::dispatch_of!("max_unpool_backward", g.dtype(), reals, T => {
         kernel::max_unpool_backward(planes, x.as_slice::<T>()?, at.as_slice::<i64>()?, fill_slice::<T>(&out)?)
             .map_err(|i| bad_index(i, g, n))?
     });
@@ -116,7 +116,7 @@ pub(super) fn max_pool(op: &str, n: usize, a: &Args) -> Result<(Tensor, Tensor)>
     let out = Tensor::empty(&w.sizes, x.dtype(), x.device())?;
     let indices = Tensor::empty(&w.sizes, DType::I64, x.device())?;
     let data = x.detach().contiguous()?;
-    choose!(op, x.dtype(), ordered, T => {
+    crate::dispatch_of!(op, x.dtype(), reals, T => {
         kernel::max_pool(&w.shape, data.as_slice::<T>()?, fill_slice::<T>(&out)?, fill_slice::<i64>(&indices)?)
     });
     record_choice(MAX_NAMES[n], &x, &out, &indices, n);
@@ -131,7 +131,7 @@ pub(super) fn adaptive_max_pool(op: &str, n: usize, a: &Args) -> Result<(Tensor,
     let indices = Tensor::empty(&s.2, DType::I64, x.device())?;
     let data = x.detach().contiguous()?;
     let planes = planes_of(&x, n);
-    choose!(op, x.dtype(), floats, T => {
+    crate::dispatch_of!(op, x.dtype(), floats, T => {
         if out.numel() > 0 {
             kernel::adaptive_max_pool(
                 planes, s.0, s.1, data.as_slice::<T>()?, fill_slice::<T>(&out)?, fill_slice::<i64>(&indices)?,
@@ -206,7 +206,7 @@ pub(super) fn max_unpool(n: usize, a: &Args) -> Result<Tensor> {
     let to = Tensor::zeros(&sizes, x.dtype(), x.device())?;
     let planes = planes_of(&to, n);
     let (data, at) = (x.detach().contiguous()?, indices.contiguous()?);
-    choose!("max_unpooling", x.dtype(), ordered, T => {
+    crate::dispatch_of!("max_unpooling", x.dtype(), reals, T => {
         kernel::max_unpool(planes, data.as_slice::<T>()?, at.as_slice::<i64>()?, fill_slice::<T>(&to)?)
             .map_err(|i| bad_index(i, &to, n))?
     });

@@ -10,7 +10,7 @@ mod averages;
 mod fractional;
 mod maxima;
 mod windows;
-pub(super) use windows::{as_usize, choose, each};
+pub(super) use windows::{as_usize, each};
 
 /// A pair of results, or the first alone.
 fn maybe_indices((out, indices): (Tensor, Tensor), both: bool) -> Value {

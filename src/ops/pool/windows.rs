@@ -7,32 +7,6 @@ use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
 
-/// Runs a block with `$T` bound to the Rust type of one of the dtypes named, or returns PyTorch's error.
-macro_rules! choose {
-    ($what:expr, $dtype:expr, floats, $T:ident => $body:expr) => {
-        choose!($what, $dtype, [F16 half::f16, BF16 half::bf16, F32 f32, F64 f64], $T => $body)
-    };
-    ($what:expr, $dtype:expr, averaged, $T:ident => $body:expr) => {
-        choose!($what, $dtype, [F16 half::f16, BF16 half::bf16, F32 f32, F64 f64, I64 i64], $T => $body)
-    };
-    ($what:expr, $dtype:expr, ordered, $T:ident => $body:expr) => {
-        choose!($what, $dtype, [F16 half::f16, BF16 half::bf16, F32 f32, F64 f64, I64 i64, I32 i32, I16 i16, I8 i8, U8 u8], $T => $body)
-    };
-    ($what:expr, $dtype:expr, moved, $T:ident => $body:expr) => {
-        choose!($what, $dtype, [U8 u8, F16 half::f16, BF16 half::bf16, F32 f32, F64 f64, C64 num_complex::Complex<f32>, C128 num_complex::Complex<f64>], $T => $body)
-    };
-    ($what:expr, $dtype:expr, summed, $T:ident => $body:expr) => {
-        choose!($what, $dtype, [F16 half::f16, BF16 half::bf16, F32 f32, F64 f64, C64 num_complex::Complex<f32>, C128 num_complex::Complex<f64>], $T => $body)
-    };
-    ($what:expr, $dtype:expr, [$($D:ident $R:ty),*], $T:ident => $body:expr) => {
-        match $dtype {
-            $(DType::$D => { type $T = $R; $body })*
-            d => crate::bail!(NotImplemented, "\"{}\" not implemented for '{}'", $what, d.scalar_name()),
-        }
-    };
-}
-pub(in crate::ops) use choose;
-
 /// A checked pooling: the kernel's shape and the sizes of the result.
 #[derive(Clone)]
 pub(super) struct Windows {

@@ -10,56 +10,6 @@ use crate::random::{self, Generator};
 use crate::tensor::Tensor;
 use std::rc::Rc;
 
-/// Runs a block with `$T` bound to a floating type; other dtypes are refused in the name of the kernel.
-macro_rules! reals {
-    ($name:literal, $dtype:expr, $T:ident => $body:expr) => {
-        match $dtype {
-            DType::F16 => {
-                type $T = half::f16;
-                $body
-            }
-            DType::BF16 => {
-                type $T = half::bf16;
-                $body
-            }
-            DType::F32 => {
-                type $T = f32;
-                $body
-            }
-            DType::F64 => {
-                type $T = f64;
-                $body
-            }
-            d => crate::bail!(
-                NotImplemented,
-                "\"{}\" not implemented for '{}'",
-                $name,
-                d.scalar_name()
-            ),
-        }
-    };
-}
-
-/// As `reals!` for every dtype but the complex ones.
-macro_rules! numbers {
-    ($name:literal, $dtype:expr, $T:ident => $body:expr) => {
-        match $dtype {
-            DType::Bool => { type $T = bool; $body }
-            DType::U8 => { type $T = u8; $body }
-            DType::I8 => { type $T = i8; $body }
-            DType::I16 => { type $T = i16; $body }
-            DType::I32 => { type $T = i32; $body }
-            DType::I64 => { type $T = i64; $body }
-            DType::U16 => { type $T = u16; $body }
-            DType::U32 => { type $T = u32; $body }
-            DType::U64 => { type $T = u64; $body }
-            d => reals!($name, d, $T => $body),
-        }
-    };
-}
-pub(super) use numbers;
-pub(in crate::ops) use reals;
-
 /// Calls `f` with a contiguous vector that stands for the tensor's elements in memory order.
 fn in_memory_order(t: &Tensor, f: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
     autograd::no_grad(|| {
@@ -159,7 +109,7 @@ impl Law {
     fn check(self, d: DType) -> Result<()> {
         match self {
             Law::Uniform(from, to) => {
-                reals!("check_uniform_bounds", d.to_real(), _T => ());
+                crate::dispatch_of!("check_uniform_bounds", d.to_real(), floats, _T => ());
                 check_limit("from", from, d)?;
                 check_limit("to", to, d)?;
                 crate::check!(
@@ -278,19 +228,19 @@ impl Law {
         let d = t.dtype();
         match self {
             Law::Uniform(from, to) => {
-                reals!("check_uniform_bounds", d, T => random::uniform::<T>(g, elements(t), from, to))
+                crate::dispatch_of!("check_uniform_bounds", d, floats, T => random::uniform::<T>(g, elements(t), from, to))
             }
-            Law::Normal(mean, std) => reals!("normal_kernel_cpu", d, T => {
+            Law::Normal(mean, std) => crate::dispatch_of!("normal_kernel_cpu", d, floats, T => {
                 if plain { random::normal::<T>(g, elements(t), mean, std) } else { random::normal_scalar::<T>(g, elements(t), mean, std) }
             }),
             Law::LogNormal(mean, std) => {
-                reals!("log_normal_cpu", d, T => random::log_normal::<T>(g, elements(t), mean, std))
+                crate::dispatch_of!("log_normal_cpu", d, floats, T => random::log_normal::<T>(g, elements(t), mean, std))
             }
             Law::Exponential(rate) => {
-                reals!("exponential_cpu", d, T => random::exponential::<T>(g, elements(t), rate))
+                crate::dispatch_of!("exponential_cpu", d, floats, T => random::exponential::<T>(g, elements(t), rate))
             }
             Law::Cauchy(median, sigma) => {
-                reals!("cauchy_cpu", d, T => random::cauchy::<T>(g, elements(t), median, sigma))
+                crate::dispatch_of!("cauchy_cpu", d, floats, T => random::cauchy::<T>(g, elements(t), median, sigma))
             }
             Law::Geometric(p) => {
                 crate::check!(
@@ -298,39 +248,41 @@ impl Law {
                     NotImplemented,
                     "\"geometric_cpu\" not implemented for 'Bool'"
                 );
-                numbers!("geometric_cpu", d, T => random::geometric::<T>(g, elements(t), p))
+                crate::dispatch_of!("geometric_cpu", d, ordered, T => random::geometric::<T>(g, elements(t), p))
             }
             Law::Bernoulli(p) => {
-                numbers!("bernoulli_scalar_cpu_", d, T => random::bernoulli::<T>(g, elements(t), p))
+                crate::dispatch_of!("bernoulli_scalar_cpu_", d, ordered, T => random::bernoulli::<T>(g, elements(t), p))
             }
             Law::Random => {
-                numbers!("random_kernel_cpu", d, T => random::random::<T>(g, elements(t)))
+                crate::dispatch_of!("random_kernel_cpu", d, ordered, T => random::random::<T>(g, elements(t)))
             }
             Law::RandomFrom(i64::MIN, None) => {
-                numbers!("random_kernel_cpu", d, T => random::random_full::<T>(g, elements(t)))
+                crate::dispatch_of!("random_kernel_cpu", d, ordered, T => random::random_full::<T>(g, elements(t)))
             }
-            Law::RandomFrom(from, to) => numbers!("random_kernel_cpu", d, T => {
-                use random::Element;
-                let digits = <T as Element>::SIGNIFICAND;
-                let (low, range) = match to {
-                    Some(to) => {
-                        let (low, high) = random::representable_bounds::<T>(from, to);
-                        crate::check!(
-                            low < high,
-                            Runtime,
-                            "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got \
-                             from={low} >= to={high}"
-                        );
-                        (low, high.wrapping_sub(low) as u64)
-                    }
-                    None => {
-                        let last = if digits > 0 { 1i64 << digits } else { <T as Element>::MAX_I64 };
-                        let (low, _) = random::representable_bounds::<T>(from, last);
-                        (low, (last.wrapping_sub(low) as u64).wrapping_add(1))
-                    }
-                };
-                random::random_from::<T>(g, elements(t), low, range)
-            }),
+            Law::RandomFrom(from, to) => {
+                crate::dispatch_of!("random_kernel_cpu", d, ordered, T => {
+                    use random::Element;
+                    let digits = <T as Element>::SIGNIFICAND;
+                    let (low, range) = match to {
+                        Some(to) => {
+                            let (low, high) = random::representable_bounds::<T>(from, to);
+                            crate::check!(
+                                low < high,
+                                Runtime,
+                                "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got \
+                                 from={low} >= to={high}"
+                            );
+                            (low, high.wrapping_sub(low) as u64)
+                        }
+                        None => {
+                            let last = if digits > 0 { 1i64 << digits } else { <T as Element>::MAX_I64 };
+                            let (low, _) = random::representable_bounds::<T>(from, last);
+                            (low, (last.wrapping_sub(low) as u64).wrapping_add(1))
+                        }
+                    };
+                    random::random_from::<T>(g, elements(t), low, range)
+                })
+            }
         }
         Ok(())
     }

@@ -10,7 +10,6 @@ mod new;
 mod sample;
 
 pub use law::Law;
-pub(super) use law::reals;
 
 static DEFAULT: OnceLock<GeneratorHandle> = OnceLock::new();
 

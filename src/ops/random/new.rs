@@ -1,6 +1,6 @@
 //! New tensors of random numbers.
 
-use super::law::{Law, c_name, limits, numbers, reals};
+use super::law::{Law, c_name, limits};
 use super::{elements, with_generator};
 use crate::device::Device;
 use crate::dtype::{DType, default_dtype};
@@ -80,7 +80,7 @@ fn randperm(n: i64, generator: Option<GeneratorHandle>, o: Options) -> Result<Te
     );
     let t = Tensor::empty(&sizes, dtype, Device::Cpu)?;
     with_generator(generator, |g| -> Result<()> {
-        numbers!("randperm", dtype, T => random::permutation::<T>(g, elements(&t)));
+        crate::dispatch_of!("randperm", dtype, ordered, T => random::permutation::<T>(g, elements(&t)));
         Ok(())
     })?;
     o.finish(t.to_device(o.device)?)

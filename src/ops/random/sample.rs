@@ -1,6 +1,6 @@
 //! Samples whose parameters are tensors.
 
-use super::law::{Law, forget, numbers, reals, zeros_of};
+use super::law::{Law, forget, zeros_of};
 use super::new::factory;
 use super::{elements, with_generator};
 use crate::autograd::{self, engine::grads, record_not_differentiable, record_stateless};
@@ -86,11 +86,11 @@ fn contiguous_data(x: &Tensor) -> Result<Tensor> {
 fn bernoulli_into(out: &Tensor, p: &Tensor, generator: Option<GeneratorHandle>) -> Result<()> {
     let p = contiguous_data(p)?;
     with_generator(generator, |g| {
-        reals!("bernoulli_tensor_cpu_p_", p.dtype(), P => {
+        crate::dispatch_of!("bernoulli_tensor_cpu_p_", p.dtype(), floats, P => {
             let p = p.as_slice::<P>()?;
             let valid = p.iter().all(|&v| (0.0..=1.0).contains(&v.to_f64()));
             crate::check!(valid, Runtime, "Expected p_in >= 0 && p_in <= 1 to be true, but got false. Give probabilities between 0 and 1");
-            numbers!("bernoulli_tensor_cpu_self_", out.dtype(), T => random::bernoulli_each::<T, P>(g, elements(out), p))
+            crate::dispatch_of!("bernoulli_tensor_cpu_self_", out.dtype(), ordered, T => random::bernoulli_each::<T, P>(g, elements(out), p))
         });
         Ok(())
     })
@@ -164,7 +164,7 @@ fn multinomial(
     let out = Tensor::empty(&sizes, DType::I64, Device::Cpu)?;
     let weights = contiguous_data(p)?;
     with_generator(generator, |g| -> Result<()> {
-        reals!("multinomial", weights.dtype(), T => {
+        crate::dispatch_of!("multinomial", weights.dtype(), floats, T => {
             let w = weights.as_slice::<T>()?;
             let drawn = elements::<i64>(&out);
             let valid = w.iter().all(|v| v.to_f64() >= 0.0 && v.to_f64().is_finite());
@@ -201,7 +201,7 @@ fn poisson(rate: &Tensor, generator: Option<GeneratorHandle>) -> Result<Tensor> 
     let out = Tensor::empty(rate.sizes(), rate.dtype(), Device::Cpu)?;
     let rates = contiguous_data(rate)?;
     with_generator(generator, |g| -> Result<()> {
-        reals!("poisson_cpu", rates.dtype(), T => {
+        crate::dispatch_of!("poisson_cpu", rates.dtype(), floats, T => {
             let rates = rates.as_slice::<T>()?;
             crate::check!(
                 rates.iter().all(|r| r.to_f64() >= 0.0),
@@ -234,7 +234,7 @@ fn binomial(count: &Tensor, prob: &Tensor, generator: Option<GeneratorHandle>) -
     };
     let (n, p) = (fit(count)?, fit(prob)?);
     with_generator(generator, |g| -> Result<()> {
-        reals!("binomial_cpu", dtype, T => random::binomial::<T>(g, elements(&out), n.as_slice::<T>()?, p.as_slice::<T>()?));
+        crate::dispatch_of!("binomial_cpu", dtype, floats, T => random::binomial::<T>(g, elements(&out), n.as_slice::<T>()?, p.as_slice::<T>()?));
         Ok(())
     })?;
     let out = out.to_device(count.device())?;
@@ -248,7 +248,7 @@ fn standard_gamma(alpha: &Tensor, generator: Option<GeneratorHandle>) -> Result<
     let out = Tensor::empty(alpha.sizes(), alpha.dtype(), Device::Cpu)?;
     let shapes = contiguous_data(alpha)?;
     with_generator(generator, |g| -> Result<()> {
-        reals!("gamma_cpu", alpha.dtype(), T => random::standard_gamma::<T>(g, elements(&out), shapes.as_slice::<T>()?));
+        crate::dispatch_of!("gamma_cpu", alpha.dtype(), floats, T => random::standard_gamma::<T>(g, elements(&out), shapes.as_slice::<T>()?));
         Ok(())
     })?;
     if autograd::needs_grad(&[alpha]) {
@@ -262,7 +262,7 @@ fn dirichlet(alpha: &Tensor, generator: Option<GeneratorHandle>) -> Result<Tenso
     let shapes = contiguous_data(alpha)?;
     let categories = alpha.sizes().last().copied().unwrap_or(1);
     with_generator(generator, |g| -> Result<()> {
-        reals!("dirichlet", alpha.dtype(), T => random::dirichlet::<T>(g, elements(&out), shapes.as_slice::<T>()?, categories));
+        crate::dispatch_of!("dirichlet", alpha.dtype(), floats, T => random::dirichlet::<T>(g, elements(&out), shapes.as_slice::<T>()?, categories));
         Ok(())
     })?;
     if autograd::needs_grad(&[alpha]) {
