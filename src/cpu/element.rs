@@ -89,17 +89,6 @@ macro_rules! float {
                 if FUSED { a.mul_add(b, self) } else { a * b + self }
             }
         }
-        impl Ordered for $t {
-            const LOWEST: $t = <$t>::NEG_INFINITY;
-            #[inline(always)]
-            fn is_nan(self) -> bool {
-                <$t>::is_nan(self)
-            }
-            #[inline(always)]
-            fn greater(self, other: $t) -> bool {
-                self > other
-            }
-        }
     )*};
 }
 float!(f32, f64);
@@ -132,6 +121,13 @@ macro_rules! half_type {
                 <$t>::from_f32(acc)
             }
         }
+    )*};
+}
+half_type!(f16, f16_value; bf16, |x: bf16| f32::from_bits(u32::from(x.to_bits()) << 16));
+
+/// The order of floating types, in which NaN has no place.
+macro_rules! ordered_float {
+    ($($t:ty),*) => {$(
         impl Ordered for $t {
             const LOWEST: $t = <$t>::NEG_INFINITY;
             #[inline(always)]
@@ -145,7 +141,7 @@ macro_rules! half_type {
         }
     )*};
 }
-half_type!(f16, f16_value; bf16, |x: bf16| f32::from_bits(u32::from(x.to_bits()) << 16));
+ordered_float!(f16, bf16, f32, f64);
 
 macro_rules! integer {
     ($($t:ty),*) => {$(

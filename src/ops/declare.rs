@@ -410,10 +410,10 @@ macro_rules! lane_type {
     };
 }
 
-/// One loop over contiguous buffers, compiled for the instruction sets named.
+/// The function `body`: one loop over contiguous buffers.
 #[macro_export]
-macro_rules! lane_loop {
-    ($T:ty, $O:ty, $f:ident, [$($arg:ident),+], [$($p:ident),*]) => {{
+macro_rules! lane_body {
+    ($T:ty, $O:ty, $f:ident, [$($arg:ident),+], [$($p:ident),*]) => {
         #[inline(always)]
         #[allow(unused_mut, unused_variables, unused_assignments)]
         unsafe fn body(ins: *const *const u8, out: *mut u8, n: usize, params: &[$crate::scalar::Scalar]) {
@@ -429,6 +429,14 @@ macro_rules! lane_loop {
                 }
             }
         }
+    };
+}
+
+/// The loop of a row, compiled once.
+#[macro_export]
+macro_rules! lane_loop {
+    ($T:ty, $O:ty, $f:ident, $args:tt, $params:tt) => {{
+        $crate::lane_body!($T, $O, $f, $args, $params);
         body
     }};
 }
@@ -436,31 +444,27 @@ macro_rules! lane_loop {
 /// The float loops of a row for every instruction set, chosen by the machine.
 #[macro_export]
 macro_rules! float_loops {
-    ($T:ty, $O:ty, $f:ident, [$($arg:ident),+], [$($p:ident),*]) => {{
-        #[inline(always)]
-        #[allow(unused_mut, unused_variables, unused_assignments)]
-        unsafe fn body(ins: *const *const u8, out: *mut u8, n: usize, params: &[$crate::scalar::Scalar]) {
-            // SAFETY: `Kernel`'s contract: as many inputs as the row has, contiguous for `n` elements.
-            unsafe {
-                let mut k = 0;
-                $( let $arg = *ins.add(k) as *const $T; k += 1; )+
-                let mut q = 0;
-                $( let $p = <$T as $crate::scalar::Element>::from_scalar(params[q]); q += 1; )*
-                let out = out as *mut $O;
-                for i in 0..n {
-                    *out.add(i) = $f::<$T>($(*$arg.add(i),)+ $($p),*);
-                }
-            }
-        }
+    ($T:ty, $O:ty, $f:ident, $args:tt, $params:tt) => {{
+        $crate::lane_body!($T, $O, $f, $args, $params);
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,avx2,bmi2")]
-        unsafe fn avx512(ins: *const *const u8, out: *mut u8, n: usize, params: &[$crate::scalar::Scalar]) {
+        unsafe fn avx512(
+            ins: *const *const u8,
+            out: *mut u8,
+            n: usize,
+            params: &[$crate::scalar::Scalar],
+        ) {
             // SAFETY: as `body`.
             unsafe { body(ins, out, n, params) }
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma,bmi2")]
-        unsafe fn avx2(ins: *const *const u8, out: *mut u8, n: usize, params: &[$crate::scalar::Scalar]) {
+        unsafe fn avx2(
+            ins: *const *const u8,
+            out: *mut u8,
+            n: usize,
+            params: &[$crate::scalar::Scalar],
+        ) {
             // SAFETY: as `body`.
             unsafe { body(ins, out, n, params) }
         }

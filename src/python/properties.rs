@@ -29,6 +29,23 @@ struct Property {
     doc: &'static CStr,
 }
 
+/// A property that cannot be assigned.
+const fn fact(name: &'static CStr, get: Get, doc: &'static CStr) -> Property {
+    Property {
+        name,
+        get,
+        set: None,
+        doc,
+    }
+}
+
+fn grad(py: Python<'_>, t: &Tensor) -> PyResult<Py<PyAny>> {
+    match t.grad() {
+        Some(g) => wrap(py, g),
+        None => Ok(py.None()),
+    }
+}
+
 fn tensor_value(py: Python<'_>, t: Result<Tensor>) -> PyResult<Py<PyAny>> {
     wrap(py, t.map_err(|e| to_py(py, e))?)
 }
@@ -177,144 +194,122 @@ fn conj_transposed(t: &Tensor) -> Result<Tensor> {
 }
 
 static PROPERTIES: &[Property] = &[
-    Property {
-        name: c"shape",
-        get: |py, t| convert::size(py, t.sizes().iter().map(|&n| n as i64)).map(Bound::unbind),
-        set: None,
-        doc: c"The sizes, as a torch.Size.",
-    },
-    Property {
-        name: c"dtype",
-        get: |py, t| dtype_object(py, t.dtype()).map(Py::into_any),
-        set: None,
-        doc: c"The element type.",
-    },
-    Property {
-        name: c"device",
-        get: |py, t| Ok(Py::new(py, PyDevice::of(t.device()))?.into_any()),
-        set: None,
-        doc: c"Where the tensor lives.",
-    },
-    Property {
-        name: c"layout",
-        get: |py, _| {
+    fact(
+        c"shape",
+        |py, t| convert::size(py, t.sizes().iter().map(|&n| n as i64)).map(Bound::unbind),
+        c"The sizes, as a torch.Size.",
+    ),
+    fact(
+        c"dtype",
+        |py, t| dtype_object(py, t.dtype()).map(Py::into_any),
+        c"The element type.",
+    ),
+    fact(
+        c"device",
+        |py, t| Ok(Py::new(py, PyDevice::of(t.device()))?.into_any()),
+        c"Where the tensor lives.",
+    ),
+    fact(
+        c"layout",
+        |py, _| {
             py.import("rtorch._C")?
                 .getattr("strided")
                 .map(Bound::unbind)
         },
-        set: None,
-        doc: c"Always torch.strided.",
-    },
-    Property {
-        name: c"ndim",
-        get: |py, t| to_any(py, t.ndim()),
-        set: None,
-        doc: c"The number of dimensions.",
-    },
-    Property {
-        name: c"itemsize",
-        get: |py, t| to_any(py, t.dtype().size()),
-        set: None,
-        doc: c"Bytes per element.",
-    },
-    Property {
-        name: c"nbytes",
-        get: |py, t| to_any(py, t.numel() * t.dtype().size()),
-        set: None,
-        doc: c"Bytes of all elements.",
-    },
+        c"Always torch.strided.",
+    ),
+    fact(
+        c"ndim",
+        |py, t| to_any(py, t.ndim()),
+        c"The number of dimensions.",
+    ),
+    fact(
+        c"itemsize",
+        |py, t| to_any(py, t.dtype().size()),
+        c"Bytes per element.",
+    ),
+    fact(
+        c"nbytes",
+        |py, t| to_any(py, t.numel() * t.dtype().size()),
+        c"Bytes of all elements.",
+    ),
     Property {
         name: c"requires_grad",
         get: |py, t| to_any(py, t.requires_grad()),
         set: Some(set_requires_grad),
         doc: c"Whether gradients flow to this tensor.",
     },
-    Property {
-        name: c"is_leaf",
-        get: |py, t| to_any(py, t.is_leaf()),
-        set: None,
-        doc: c"Whether the tensor was made by the user rather than by a recorded op.",
-    },
-    Property {
-        name: c"retains_grad",
-        get: |py, t| to_any(py, t.retains_grad()),
-        set: None,
-        doc: c"Whether a tensor that is not a leaf keeps its gradient.",
-    },
+    fact(
+        c"is_leaf",
+        |py, t| to_any(py, t.is_leaf()),
+        c"Whether the tensor was made by the user rather than by a recorded op.",
+    ),
+    fact(
+        c"retains_grad",
+        |py, t| to_any(py, t.retains_grad()),
+        c"Whether a tensor that is not a leaf keeps its gradient.",
+    ),
     Property {
         name: c"grad",
-        get: |py, t| match t.grad() {
-            Some(g) => wrap(py, g),
-            None => {
-                if !t.is_leaf() && !t.retains_grad() {
-                    PyErr::warn(py, &py.get_type::<PyUserWarning>(), NOT_A_LEAF, 1)?;
-                }
-                Ok(py.None())
+        get: |py, t| {
+            if t.grad().is_none() && !t.is_leaf() && !t.retains_grad() {
+                PyErr::warn(py, &py.get_type::<PyUserWarning>(), NOT_A_LEAF, 1)?;
             }
+            grad(py, t)
         },
         set: Some(set_grad),
         doc: c"The accumulated gradient, or None.",
     },
     Property {
         name: c"_grad",
-        get: |py, t| match t.grad() {
-            Some(g) => wrap(py, g),
-            None => Ok(py.None()),
-        },
+        get: grad,
         set: Some(set_grad),
         doc: c"The accumulated gradient, or None.",
     },
-    Property {
-        name: c"grad_fn",
-        get: super::autograd::grad_fn,
-        set: None,
-        doc: c"The node that made this tensor, or None.",
-    },
+    fact(
+        c"grad_fn",
+        super::autograd::grad_fn,
+        c"The node that made this tensor, or None.",
+    ),
     Property {
         name: c"data",
         get: |py, t| wrap(py, t.data_alias()),
         set: Some(set_data),
         doc: c"The values without history; assigning replaces them.",
     },
-    Property {
-        name: c"_version",
-        get: |py, t| to_any(py, t.version()),
-        set: None,
-        doc: c"Counts writes.",
-    },
-    Property {
-        name: c"_base",
-        get: |py, t| match t.view_of() {
+    fact(
+        c"_version",
+        |py, t| to_any(py, t.version()),
+        c"Counts writes.",
+    ),
+    fact(
+        c"_base",
+        |py, t| match t.view_of() {
             Some(v) => wrap(py, v.base.clone()),
             None => Ok(py.None()),
         },
-        set: None,
-        doc: c"The tensor this one is a view of, or None.",
-    },
-    Property {
-        name: c"T",
-        get: |py, t| tensor_value(py, reversed(t)),
-        set: None,
-        doc: c"A view with the axes reversed.",
-    },
-    Property {
-        name: c"mT",
-        get: |py, t| tensor_value(py, matrix_transposed(t, "mT")),
-        set: None,
-        doc: c"A view with the last two axes swapped.",
-    },
-    Property {
-        name: c"H",
-        get: |py, t| tensor_value(py, conj_transposed(t)),
-        set: None,
-        doc: c"The conjugate transpose of a matrix.",
-    },
-    Property {
-        name: c"mH",
-        get: |py, t| tensor_value(py, matrix_transposed(t, "mH").and_then(|t| t.conj())),
-        set: None,
-        doc: c"The conjugate transpose of the last two axes.",
-    },
+        c"The tensor this one is a view of, or None.",
+    ),
+    fact(
+        c"T",
+        |py, t| tensor_value(py, reversed(t)),
+        c"A view with the axes reversed.",
+    ),
+    fact(
+        c"mT",
+        |py, t| tensor_value(py, matrix_transposed(t, "mT")),
+        c"A view with the last two axes swapped.",
+    ),
+    fact(
+        c"H",
+        |py, t| tensor_value(py, conj_transposed(t)),
+        c"The conjugate transpose of a matrix.",
+    ),
+    fact(
+        c"mH",
+        |py, t| tensor_value(py, matrix_transposed(t, "mH").and_then(|t| t.conj())),
+        c"The conjugate transpose of the last two axes.",
+    ),
     Property {
         name: c"real",
         get: |py, t| tensor_value(py, t.real()),
@@ -327,72 +322,33 @@ static PROPERTIES: &[Property] = &[
         set: Some(|py, o, v| set_part(py, o, v, Tensor::imag)),
         doc: c"The imaginary part.",
     },
-    Property {
-        name: c"is_cpu",
-        get: |py, t| to_any(py, t.device().is_cpu()),
-        set: None,
-        doc: c"Whether the tensor lives on the CPU.",
-    },
-    Property {
-        name: c"is_cuda",
-        get: |py, _| to_any(py, false),
-        set: None,
-        doc: c"Always False.",
-    },
-    Property {
-        name: c"is_gpu",
-        get: |py, t| to_any(py, !t.device().is_cpu()),
-        set: None,
-        doc: c"Whether the tensor lives on a GPU.",
-    },
-    Property {
-        name: c"is_mps",
-        get: |py, _| to_any(py, false),
-        set: None,
-        doc: c"Always False.",
-    },
-    Property {
-        name: c"is_meta",
-        get: |py, _| to_any(py, false),
-        set: None,
-        doc: c"Always False.",
-    },
-    Property {
-        name: c"is_sparse",
-        get: |py, _| to_any(py, false),
-        set: None,
-        doc: c"Always False.",
-    },
-    Property {
-        name: c"is_quantized",
-        get: |py, _| to_any(py, false),
-        set: None,
-        doc: c"Always False.",
-    },
-    Property {
-        name: c"is_nested",
-        get: |py, _| to_any(py, false),
-        set: None,
-        doc: c"Always False.",
-    },
-    Property {
-        name: c"is_mkldnn",
-        get: |py, _| to_any(py, false),
-        set: None,
-        doc: c"Always False.",
-    },
-    Property {
-        name: c"output_nr",
-        get: |py, t| to_any(py, t.grad_fn().map_or(0, |g| g.1)),
-        set: None,
-        doc: c"Which output of its node the tensor is.",
-    },
-    Property {
-        name: c"names",
-        get: |py, t| to_any(py, PyTuple::new(py, (0..t.ndim()).map(|_| py.None()))?),
-        set: None,
-        doc: c"Names of dimensions: None for each.",
-    },
+    fact(
+        c"is_cpu",
+        |py, t| to_any(py, t.device().is_cpu()),
+        c"Whether the tensor lives on the CPU.",
+    ),
+    fact(c"is_cuda", |py, _| to_any(py, false), c"Always False."),
+    fact(
+        c"is_gpu",
+        |py, t| to_any(py, !t.device().is_cpu()),
+        c"Whether the tensor lives on a GPU.",
+    ),
+    fact(c"is_mps", |py, _| to_any(py, false), c"Always False."),
+    fact(c"is_meta", |py, _| to_any(py, false), c"Always False."),
+    fact(c"is_sparse", |py, _| to_any(py, false), c"Always False."),
+    fact(c"is_quantized", |py, _| to_any(py, false), c"Always False."),
+    fact(c"is_nested", |py, _| to_any(py, false), c"Always False."),
+    fact(c"is_mkldnn", |py, _| to_any(py, false), c"Always False."),
+    fact(
+        c"output_nr",
+        |py, t| to_any(py, t.grad_fn().map_or(0, |g| g.1)),
+        c"Which output of its node the tensor is.",
+    ),
+    fact(
+        c"names",
+        |py, t| to_any(py, PyTuple::new(py, (0..t.ndim()).map(|_| py.None()))?),
+        c"Names of dimensions: None for each.",
+    ),
 ];
 
 unsafe extern "C" fn getter(o: Object, closure: *mut c_void) -> Object {
