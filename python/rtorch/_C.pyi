@@ -1039,6 +1039,10 @@ class Tensor:
         """Returns whether `input` is less than `other`, elementwise."""
     @overload
     def lt_(self, other: Number) -> Tensor: ...
+    def lu(self, pivot: _bool = ..., get_infos: _bool = ..., *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
+        """Returns L and U in one matrix and the row exchanges; `linalg.lu_factor` in its older form."""
+    def lu_solve(self, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Solves `A X = input` from the packed form that `lu` returns."""
     @overload
     def masked_fill(self, mask: Tensor, value: Tensor) -> Tensor:
         """Sets the elements of `input` to `value` where `mask` holds."""
@@ -1552,7 +1556,7 @@ class Tensor:
         """Returns a view with two axes swapped."""
     def transpose_(self, dim0: _int, dim1: _int) -> Tensor:
         """Swaps two axes in place."""
-    def triangular_solve(self, A: Tensor, upper: _bool = ..., transpose: _bool = ..., unitriangular: _bool = ...) -> tuple[Tensor, Tensor]:
+    def triangular_solve(self, A: Tensor, upper: _bool = ..., transpose: _bool = ..., unitriangular: _bool = ..., *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
         """Solves `A X = b` for triangular matrices; returns the solution and a copy of A."""
     def tril(self, diagonal: _int = ..., *, out: Tensor | None = ...) -> Tensor:
         """Returns the part of matrices on and below a diagonal, zeros elsewhere."""
@@ -2129,7 +2133,7 @@ class _linalg:
         """Returns L and U in one matrix and the row exchanges that lead to them."""
     @staticmethod
     def lu_factor_ex(A: Tensor, *, pivot: _bool = ..., check_errors: _bool = ..., out: tuple[Tensor, Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor, Tensor]:
-        """As `lu_factor`, with the first zero pivot of each matrix."""
+        """As `lu_factor`, returning the first zero on the diagonal of U (from 1, or 0) instead of raising."""
     @staticmethod
     def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: _bool = ..., adjoint: _bool = ..., out: Tensor | None = ...) -> Tensor:
         """Solves `A X = B`, or `X A = B` with `left=False`, from the packed form that `lu_factor` returns."""
@@ -3856,7 +3860,13 @@ def lt(input: Tensor, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
 @overload
 def lt(input: Tensor, other: Number, *, out: Tensor | None = ...) -> Tensor: ...
 
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: _bool = ..., unpack_pivots: _bool = ...) -> tuple[Tensor, Tensor, Tensor]:
+def lu(input: Tensor, pivot: _bool = ..., get_infos: _bool = ..., *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
+    """Returns L and U in one matrix and the row exchanges; `linalg.lu_factor` in its older form."""
+
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = ...) -> Tensor:
+    """Solves `A X = input` from the packed form that `lu` returns."""
+
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: _bool = ..., unpack_pivots: _bool = ..., *, out: tuple[Tensor, Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor, Tensor]:
     """Returns P, L and U from the packed form that `lu_factor` returns."""
 
 def margin_ranking_loss(input1: Tensor, input2: Tensor, target: Tensor, margin: _float = ..., reduction: _int = ...) -> Tensor:
@@ -4609,7 +4619,7 @@ def trapz(y: Tensor, x: Tensor, *, dim: _int = ...) -> Tensor:
 @overload
 def trapz(y: Tensor, *, dx: Number = ..., dim: _int = ...) -> Tensor: ...
 
-def triangular_solve(input: Tensor, A: Tensor, upper: _bool = ..., transpose: _bool = ..., unitriangular: _bool = ...) -> tuple[Tensor, Tensor]:
+def triangular_solve(input: Tensor, A: Tensor, upper: _bool = ..., transpose: _bool = ..., unitriangular: _bool = ..., *, out: tuple[Tensor, Tensor] | None = ...) -> tuple[Tensor, Tensor]:
     """Solves `A X = b` for triangular matrices; returns the solution and a copy of A."""
 
 def tril(input: Tensor, diagonal: _int = ..., *, out: Tensor | None = ...) -> Tensor:

@@ -8,6 +8,7 @@ from rtorch._contractions import *
 from rtorch._errors import OutOfMemoryError
 from rtorch._functions import *
 from rtorch._lazy import attribute as __getattr__
+from rtorch._lowrank import *
 from rtorch._size import Size
 from rtorch._tensor import (
     BFloat16Tensor,

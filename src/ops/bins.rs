@@ -33,19 +33,13 @@ fn range_of(op: &str, x: &Tensor, low: f64, high: f64) -> Result<(f64, f64)> {
     Ok((low, high))
 }
 
-/// Adds the weights of the elements in each of `bins` equal bins from `low` to `high`; the last bin includes its end.
-fn fill(
-    values: &[f64],
-    weights: Option<&[f64]>,
-    bins: usize,
-    low: f64,
-    high: f64,
-) -> Result<Vec<f64>> {
+/// Counts the elements in each of `bins` equal bins from `low` to `high`; the last bin includes its end.
+fn fill(values: &[f64], bins: usize, low: f64, high: f64) -> Result<Vec<f64>> {
     let mut out = list::filled(bins, 0.0)?;
-    for (i, &v) in values.iter().enumerate() {
+    for &v in values {
         if v >= low && v <= high {
             let k = ((v - low) * bins as f64 / (high - low)) as usize;
-            out[k.min(bins - 1)] += weights.map_or(1.0, |w| w[i]);
+            out[k.min(bins - 1)] += 1.0;
         }
     }
     Ok(out)
@@ -70,7 +64,7 @@ fn histc(x: &Tensor, bins: i64, low: Scalar, high: Scalar) -> Result<Tensor> {
         "torch.histc: max must be larger than min"
     );
     let (low, high) = range_of("torch.histc", &x.detach(), low.to_f64(), high.to_f64())?;
-    let counts = fill(&x.to_vec::<f64>()?, None, bins as usize, low, high)?;
+    let counts = fill(&x.to_vec::<f64>()?, bins as usize, low, high)?;
     let out = autograd::no_grad(|| Tensor::from_slice(&counts)?.to_dtype(x.dtype()))?;
     if autograd::needs_grad(&[x]) {
         autograd::record_not_differentiable("histc", &[x], &[&out]);
@@ -130,13 +124,7 @@ fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<Tens
 }
 
 /// `histogram` over equal bins or given edges.
-fn histogram(
-    x: &Tensor,
-    edges: Tensor,
-    even: bool,
-    weight: Option<&Tensor>,
-    density: bool,
-) -> Result<Value> {
+fn histogram(x: &Tensor, edges: Tensor, weight: Option<&Tensor>, density: bool) -> Result<Value> {
     x.need_cpu("histogram")?;
     crate::check!(
         matches!(x.dtype(), DType::F32 | DType::F64),
@@ -164,18 +152,13 @@ fn histogram(
     let (v, e) = (x.to_vec::<f64>()?, edges.to_vec::<f64>()?);
     let w = weight.map(|w| w.to_vec::<f64>()).transpose()?;
     let bins = e.len() - 1;
-    let mut counts = if even && bins > 0 {
-        fill(&v, w.as_deref(), bins, e[0], e[bins])?
-    } else {
-        let mut out = list::filled(bins, 0.0)?;
-        for (i, v) in v.iter().enumerate() {
-            if bins > 0 && *v >= e[0] && *v <= e[bins] {
-                let k = e.partition_point(|b| b <= v).clamp(1, bins) - 1;
-                out[k] += w.as_ref().map_or(1.0, |w| w[i]);
-            }
+    let mut counts = list::filled(bins, 0.0)?;
+    for (i, v) in v.iter().enumerate() {
+        if bins > 0 && *v >= e[0] && *v <= e[bins] {
+            let k = e.partition_point(|b| b <= v).clamp(1, bins) - 1;
+            counts[k] += w.as_ref().map_or(1.0, |w| w[i]);
         }
-        out
-    };
+    }
     if density {
         let total: f64 = counts.iter().sum();
         counts
@@ -191,34 +174,75 @@ fn histogram(
     ))
 }
 
+/// The edges of `count` equal bins for dimension `d`, from the lowest to the highest point where no range is given.
+fn equal_bins(
+    op: &str,
+    d: usize,
+    count: i64,
+    range: Option<(f64, f64)>,
+    points: impl FnOnce() -> Result<Tensor>,
+) -> Result<Tensor> {
+    crate::check!(
+        count > 0,
+        Runtime,
+        "torch.histogram(): bins must be > 0, but got {count} for dimension {d}"
+    );
+    let (mut low, mut high) = match range {
+        Some(range) => range,
+        None => {
+            let v = points()?.to_vec::<f64>()?;
+            // A NaN anywhere shows in both.
+            let pick = |a: f64, b: f64, less: bool| {
+                if a.is_nan() || (!b.is_nan() && (a < b) == less) {
+                    a
+                } else {
+                    b
+                }
+            };
+            match v.split_first() {
+                Some((&first, rest)) => rest.iter().fold((first, first), |(low, high), &v| {
+                    (pick(low, v, true), pick(high, v, false))
+                }),
+                None => (0.0, 1.0),
+            }
+        }
+    };
+    crate::check!(
+        low.is_finite() && high.is_finite(),
+        Runtime,
+        "{op}: dimension {d}'s range [{low}, {high}] is not finite"
+    );
+    crate::check!(
+        low <= high,
+        Runtime,
+        "{op}: min should not exceed max, but got min {low} max {high} for dimension {d}"
+    );
+    if low == high {
+        (low, high) = (low - 0.5, high + 0.5);
+    }
+    // From the nearer end, so that both ends are exact.
+    let (step, count) = ((high - low) / count as f64, count as usize);
+    let at = |k: usize| {
+        if k <= count / 2 {
+            low + step * k as f64
+        } else {
+            high - step * (count - k) as f64
+        }
+    };
+    Tensor::from_slice(&list::collected((0..count.saturating_add(1)).map(at))?)
+}
+
 /// `bins + 1` evenly spaced edges.
 fn even_edges(x: &Tensor, bins: i64, range: Option<&[f64]>) -> Result<Tensor> {
-    crate::check!(
-        bins > 0,
-        Runtime,
-        "torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
-    );
-    let (low, high) = match range {
-        Some([low, high]) => (*low, *high),
+    let range = match range {
+        Some([low, high]) => Some((*low, *high)),
         Some(_) => crate::bail!(
             Runtime,
             "torch.histogram(): range should have 2 elements for 1 dimension"
         ),
-        None => (0.0, 0.0),
+        None => None,
     };
-    let (low, high) = if range.is_some() && low != high {
-        crate::check!(
-            low < high,
-            Runtime,
-            "torch.histogram(): min should not exceed max, but got min {low} max {high} for dimension 0"
-        );
-        (low, high)
-    } else {
-        range_of("torch.histogram()", &x.detach(), low, high)?
-    };
-    let count = (bins as usize).saturating_add(1);
-    let edges = list::collected((0..count).map(|i| low + (high - low) * (i as f64 / bins as f64)))?;
-    Tensor::from_slice(&edges)?.to_dtype(x.dtype())
+    equal_bins("torch.histogram()", 0, bins, range, || Ok(x.detach()))?.to_dtype(x.dtype())
 }
 
 /// What the user says about the bins of one dimension.
@@ -269,55 +293,9 @@ fn edges_dd(x: &Tensor, bins: &[Bins], range: Option<&[f64]>) -> Result<Vec<Tens
             }
             Bins::Even(count) => *count,
         };
-        crate::check!(
-            count > 0,
-            Runtime,
-            "torch.histogram(): bins must be > 0, but got {count} for dimension {i}"
-        );
-        let (mut low, mut high) = match range {
-            Some(r) => (r[2 * i], r[2 * i + 1]),
-            None => {
-                let v = x.detach().select(-1, i as i64)?.to_vec::<f64>()?;
-                // A NaN anywhere shows in both.
-                let pick = |a: f64, b: f64, less: bool| {
-                    if a.is_nan() || (!b.is_nan() && (a < b) == less) {
-                        a
-                    } else {
-                        b
-                    }
-                };
-                match v.split_first() {
-                    Some((&first, rest)) => rest.iter().fold((first, first), |(low, high), &v| {
-                        (pick(low, v, true), pick(high, v, false))
-                    }),
-                    None => (0.0, 1.0),
-                }
-            }
-        };
-        crate::check!(
-            low.is_finite() && high.is_finite(),
-            Runtime,
-            "{DD}: dimension {i}'s range [{low}, {high}] is not finite"
-        );
-        crate::check!(
-            low <= high,
-            Runtime,
-            "{DD}: min should not exceed max, but got min {low} max {high} for dimension {i}"
-        );
-        if low == high {
-            (low, high) = (low - 0.5, high + 0.5);
-        }
-        // From the nearer end, so that both ends are exact.
-        let (step, count) = ((high - low) / count as f64, count as usize);
-        let at = |k: usize| {
-            if k <= count / 2 {
-                low + step * k as f64
-            } else {
-                high - step * (count - k) as f64
-            }
-        };
-        let edges = list::collected((0..count.saturating_add(1)).map(at))?;
-        out.push(Tensor::from_slice(&edges)?.to_dtype(x.dtype())?);
+        let range = range.map(|r| (r[2 * i], r[2 * i + 1]));
+        let points = || x.detach().select(-1, i as i64);
+        out.push(equal_bins(DD, i, count, range, points)?.to_dtype(x.dtype())?);
     }
     Ok(out)
 }
@@ -561,9 +539,9 @@ op! {
     /// Returns the counts (or sums of weights) of the elements of `input` in bins, and the edges of the bins.
     histogram, in [TORCH, METHOD]; out {
         "(Tensor input, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)" =>
-            |a| histogram(&a.tensor(0), a.tensor(1), false, a.opt_tensor(2), a.bool(3)),
+            |a| histogram(&a.tensor(0), a.tensor(1), a.opt_tensor(2), a.bool(3)),
         "(Tensor input, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)" =>
-            |a| { let x = a.tensor(0); histogram(&x, even_edges(&x, a.int(1), a.opt_floats(2))?, true, a.opt_tensor(3), a.bool(4)) },
+            |a| { let x = a.tensor(0); histogram(&x, even_edges(&x, a.int(1), a.opt_floats(2))?, a.opt_tensor(3), a.bool(4)) },
     }
 }
 op! {

@@ -120,10 +120,14 @@ fn slope(x: &Tensor, d: usize, spacing: &Spacing, edge: i64) -> Result<Tensor> {
              -> Result<Tensor> {
                 let both = a.add(b)?;
                 let [l, c, r] = weights;
+                let (l, c, r) = (
+                    l.div(&a.mul(&both)?)?,
+                    c.div(&a.mul(b)?)?,
+                    r.div(&b.mul(&both)?)?,
+                );
                 l.mul(&at(from, len)?)?
-                    .div(&a.mul(&both)?)?
-                    .add(&c.mul(&at(from + 1, len)?)?.div(&a.mul(b)?)?)?
-                    .add(&r.mul(&at(from + 2, len)?)?.div(&b.mul(&both)?)?)
+                    .add(&c.mul(&at(from + 1, len)?)?)?
+                    .add(&r.mul(&at(from + 2, len)?)?)
             };
             let middle = {
                 let (a, b) = (steps.narrow(dim, 0, m - 1)?, steps.narrow(dim, 1, m - 1)?);

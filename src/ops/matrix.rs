@@ -2,6 +2,7 @@
 
 use super::einsum::chain;
 use super::linalg::{check_square, identity, inverse};
+use crate::autograd::{self, engine::grads};
 use crate::error::Result;
 use crate::ops::join::stack;
 use crate::shape;
@@ -11,7 +12,16 @@ use crate::tensor::Tensor;
 fn power(a: &Tensor, n: i64) -> Result<Tensor> {
     check_square("linalg.matrix_power", a)?;
     if n == 0 {
-        return identity(a.size(-1)?, a)?.expand_to(a.sizes())?.contiguous();
+        let out =
+            autograd::no_grad(|| identity(a.size(-1)?, a)?.expand_to(a.sizes())?.contiguous())?;
+        if autograd::needs_grad(&[a]) {
+            let sizes = shape::Sizes::from_slice(a.sizes());
+            autograd::record_stateless("CopyBackwards", &[a], &[&out], move |g| {
+                let g = g.get(0)?;
+                grads([Some(Tensor::zeros(&sizes, g.dtype(), g.device())?)])
+            });
+        }
+        return Ok(out);
     }
     let mut square = if n < 0 { inverse(a)? } else { a.clone() };
     let mut left = n.unsigned_abs();

@@ -42,11 +42,11 @@ pub fn factor<F: Field>(a: &mut [F], n: usize, pivots: &mut [i32], hermitian: bo
                 a[i * n + i] = F::real(a[i * n + i].re());
             }
         }
-        let here = a[k * n + k].abs();
+        let here = a[k * n + k].taxi();
         let (mut row, mut most) = (k, 0.0);
         for i in k + 1..n {
-            if a[i * n + k].abs() > most {
-                (row, most) = (i, a[i * n + k].abs());
+            if a[i * n + k].taxi() > most {
+                (row, most) = (i, a[i * n + k].taxi());
             }
         }
         if here.max(most) == 0.0 || here.is_nan() {
@@ -61,14 +61,14 @@ pub fn factor<F: Field>(a: &mut [F], n: usize, pivots: &mut [i32], hermitian: bo
         if here < alpha * most {
             let mut other = 0.0f64;
             for j in k..row {
-                other = other.max(a[row * n + j].abs());
+                other = other.max(a[row * n + j].taxi());
             }
             for i in row + 1..n {
-                other = other.max(a[i * n + row].abs());
+                other = other.max(a[i * n + row].taxi());
             }
             if here * other >= alpha * most * most {
                 // The diagonal is large enough after all.
-            } else if a[row * n + row].abs() >= alpha * other {
+            } else if a[row * n + row].taxi() >= alpha * other {
                 with = row;
             } else {
                 (with, width) = (row, 2);

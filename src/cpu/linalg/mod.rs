@@ -25,6 +25,8 @@ pub trait Field:
     fn re(self) -> f64;
     fn conj(self) -> Self;
     fn abs(self) -> f64;
+    /// The sum of the sizes of real and imaginary part, by which LAPACK chooses pivots.
+    fn taxi(self) -> f64;
 }
 
 impl Field for f64 {
@@ -38,6 +40,9 @@ impl Field for f64 {
         self
     }
     fn abs(self) -> f64 {
+        f64::abs(self)
+    }
+    fn taxi(self) -> f64 {
         f64::abs(self)
     }
 }
@@ -54,6 +59,9 @@ impl Field for Complex<f64> {
     }
     fn abs(self) -> f64 {
         self.norm()
+    }
+    fn taxi(self) -> f64 {
+        self.re.abs() + self.im.abs()
     }
 }
 
@@ -74,7 +82,7 @@ pub fn lu<F: Field>(a: &mut [F], m: usize, n: usize, pivots: &mut [i32]) -> i32 
     for k in 0..m.min(n) {
         let mut p = k;
         for i in k + 1..m {
-            if a[i * n + k].abs() > a[p * n + k].abs() {
+            if a[i * n + k].taxi() > a[p * n + k].taxi() {
                 p = i;
             }
         }

@@ -35,6 +35,11 @@ pub fn eigh(op: &str, a: &Tensor, uplo: &str) -> Result<(Tensor, Tensor)> {
         let (l, v) = (fill_slice::<f64>(&values)?, fill_slice::<F>(&vectors)?);
         for i in 0..work.len() / (n * n).max(1) {
             let w = &mut work[i * n * n..(i + 1) * n * n];
+            if w.iter().any(|x| !x.abs().is_finite()) {
+                l[i * n..(i + 1) * n].fill(f64::NAN);
+                v[i * n * n..(i + 1) * n * n].fill(F::real(f64::NAN));
+                continue;
+            }
             for r in 0..n {
                 w[r * n + r] = F::real(w[r * n + r].re());
                 for c in 0..r {
@@ -59,13 +64,25 @@ pub fn eigh(op: &str, a: &Tensor, uplo: &str) -> Result<(Tensor, Tensor)> {
                 let vh = adjoint(&v)?;
                 let mut inner = diagonal_matrix(&g.get(0)?, &v)?;
                 if let Some(gv) = g.opt(1) {
-                    inner = inner.add(&over_differences(&vh.matmul(&gv)?, &l)?)?;
+                    // Only rotations keep the vectors orthonormal.
+                    let turn = vh.matmul(&gv)?;
+                    let turn = turn.sub(&adjoint(&turn)?)?.mul_scalar(0.5)?;
+                    inner = inner.add(&over_differences(&turn, &l)?)?;
                 }
                 grads([Some(v.matmul(&inner)?.matmul(&vh)?)])
             },
         );
     }
     Ok((values, vectors))
+}
+
+fn check_driver(driver: Option<&str>) -> Result<()> {
+    crate::check!(
+        driver.is_none(),
+        Runtime,
+        "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend. Leave it out"
+    );
+    Ok(())
 }
 
 /// U, S and V^H; all of U and V with `full`.
@@ -92,6 +109,14 @@ pub fn svd(a: &Tensor, full: bool) -> Result<(Tensor, Tensor, Tensor)> {
         let count: usize = a.sizes()[..a.ndim() - 2].iter().product();
         for i in 0..count {
             let w = &mut work[i * rows * cols..(i + 1) * rows * cols];
+            if w.iter().any(|x| !x.abs().is_finite()) {
+                return Err(failed(
+                    "linalg.svd",
+                    a.ndim() > 2,
+                    i,
+                    "The algorithm failed to converge because the input matrix contained non-finite values.".into(),
+                ));
+            }
             if k > 0 {
                 kernel::svd(w, rows, cols, &mut s[i * k..(i + 1) * k], &mut v[i * cols * cols..(i + 1) * cols * cols]);
             }
@@ -268,9 +293,10 @@ op! {
     /// Args:
     ///     A: of size (*, m, n).
     ///     full_matrices: whether U and Vh are square.
-    ///     driver: accepted; one method serves all.
+    ///     driver: has to be None on the CPU.
     svd, in [LINALG]; out {
         "(Tensor A, bool full_matrices=True, *, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)" => |a| {
+            check_driver(a.opt_str(2))?;
             let (u, s, vh) = super::svd(&a.tensor(0), a.bool(1))?;
             Ok(named("linalg_svd", &["U", "S", "Vh"], vec![u, s, vh]))
         },
@@ -288,7 +314,10 @@ op! {
 op! {
     /// Returns the singular values, descending.
     svdvals, in [LINALG]; out {
-        "(Tensor A, *, str? driver=None) -> Tensor" => |a| Ok(super::svd(&a.tensor(0), false)?.1),
+        "(Tensor A, *, str? driver=None) -> Tensor" => |a| {
+            check_driver(a.opt_str(1))?;
+            Ok(super::svd(&a.tensor(0), false)?.1)
+        },
     }
 }
 

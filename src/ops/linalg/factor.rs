@@ -148,16 +148,35 @@ pub(super) fn cholesky_solve(b: &Tensor, l: &Tensor, upper: bool) -> Result<Tens
     check_square("cholesky_solve", l)?;
     check_solve("cholesky_solve", l, b, true)?;
     let (l, b) = same_batch(l, b)?;
-    let (first, second) = (
-        if upper { adjoint(&l)? } else { l.clone() },
-        if upper { l } else { adjoint(&l)? },
-    );
-    triangular_matrices(
-        &second,
-        &triangular_matrices(&first, &b, false, false)?,
-        true,
-        false,
-    )
+    let out = autograd::no_grad(|| -> Result<Tensor> {
+        let (l, b) = (l.detach(), b.detach());
+        let (lower, upper) = if upper {
+            (adjoint(&l)?, l)
+        } else {
+            (l.clone(), adjoint(&l)?)
+        };
+        let half = triangular_matrices(&lower, &b, false, false)?;
+        triangular_matrices(&upper, &half, true, false)
+    })?;
+    if autograd::needs_grad(&[&l, &b]) {
+        let (sl, sx) = (Saved::input(&l), Saved::output(&out, 0));
+        record("CholeskySolveBackward0", &[&b, &l], &[&out], move |g| {
+            let (l, x) = (sl.get(g)?, sx.get(g)?);
+            let to_b = cholesky_solve(&g.get(0)?, &l, upper)?;
+            let to_l = g.when(1, || {
+                let one = to_b.matmul(&adjoint(&x)?)?;
+                let both = one.add(&adjoint(&one)?)?;
+                if upper {
+                    l.matmul(&both)?
+                } else {
+                    both.matmul(&l)?
+                }
+                .neg()
+            })?;
+            grads([Some(to_b), to_l])
+        });
+    }
+    Ok(out)
 }
 
 /// Q and R, either all of Q or as many columns as the smaller side; no history.
@@ -257,7 +276,7 @@ op! {
 }
 op! {
     /// Solves `A X = b` for triangular matrices; returns the solution and a copy of A.
-    triangular_solve, in [TORCH, METHOD] {
+    triangular_solve, in [TORCH, METHOD]; out {
         "(Tensor input, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)" => |a| {
             let (b, t) = (a.tensor(0), a.tensor(1));
             let copy = t.clone_data_recorded()?;

@@ -79,6 +79,11 @@ fn vander(x: &Tensor, n: Option<i64>) -> Result<Tensor> {
         "linalg.vander supports floating point, complex, and integer tensors, but got {}",
         d.scalar_name()
     );
+    let x = &if x.ndim() == 0 {
+        x.unsqueeze(0)?
+    } else {
+        x.clone()
+    };
     let n = n.unwrap_or(x.sizes().last().copied().unwrap_or(1) as i64);
     crate::check!(n > 1, Runtime, "N must be greater than 1.");
     // Integers of any size have their powers in int64.
