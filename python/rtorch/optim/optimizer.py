@@ -10,7 +10,7 @@ from typing import Any
 
 import rtorch
 
-from ._hooks import RemovableHandle
+from ..utils.hooks import add_hook
 
 
 class _Required:
@@ -37,20 +37,12 @@ _HOOK_TABLES = (
 
 def register_optimizer_step_pre_hook(hook):
     """Registers `hook(optimizer, args, kwargs)` to run before the step of every optimizer."""
-    return _register(_global_pre_hooks, hook)
+    return add_hook(_global_pre_hooks, hook)
 
 
 def register_optimizer_step_post_hook(hook):
     """Registers `hook(optimizer, args, kwargs)` to run after the step of every optimizer."""
-    return _register(_global_post_hooks, hook)
-
-
-def _register(table, hook, prepend=False):
-    handle = RemovableHandle(table)
-    table[handle.id] = hook
-    if prepend:
-        table.move_to_end(handle.id, last=False)
-    return handle
+    return add_hook(_global_post_hooks, hook)
 
 
 def _hooked_step(func):
@@ -151,27 +143,27 @@ class Optimizer:
     # ---- hooks
     def register_step_pre_hook(self, hook):
         """Registers `hook(optimizer, args, kwargs) -> None | (args, kwargs)` to run before `step`."""
-        return _register(self._optimizer_step_pre_hooks, hook)
+        return add_hook(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook):
         """Registers `hook(optimizer, args, kwargs)` to run after `step`."""
-        return _register(self._optimizer_step_post_hooks, hook)
+        return add_hook(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook, prepend: bool = False):
         """Registers `hook(optimizer)` to run before `state_dict`."""
-        return _register(self._optimizer_state_dict_pre_hooks, hook, prepend)
+        return add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend=prepend)
 
     def register_state_dict_post_hook(self, hook, prepend: bool = False):
         """Registers `hook(optimizer, state_dict) -> state_dict | None` to run after `state_dict`."""
-        return _register(self._optimizer_state_dict_post_hooks, hook, prepend)
+        return add_hook(self._optimizer_state_dict_post_hooks, hook, prepend=prepend)
 
     def register_load_state_dict_pre_hook(self, hook, prepend: bool = False):
         """Registers `hook(optimizer, state_dict) -> state_dict | None` to run before `load_state_dict`."""
-        return _register(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+        return add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend=prepend)
 
     def register_load_state_dict_post_hook(self, hook, prepend: bool = False):
         """Registers `hook(optimizer)` to run after `load_state_dict`."""
-        return _register(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+        return add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend=prepend)
 
     # ---- serialisation
     def state_dict(self) -> dict[str, Any]:
