@@ -7,6 +7,7 @@ from .. import init
 from ..parameter import Parameter, UninitializedBuffer, UninitializedParameter
 from .lazy import LazyModuleMixin
 from .module import Module
+from .utils import args_of_base
 
 __all__ = [
     "BatchNorm1d",
@@ -96,6 +97,19 @@ class _NormBase(Module):
 
 
 class _BatchNorm(_NormBase):
+    """Normalises per channel over the batch.
+
+    Args:
+        num_features: number of channels C.
+        eps: added to the variance. Default: 1e-5.
+        momentum: weight of a new batch in the running statistics; None averages all batches. Default: 0.1.
+        affine: whether there are a weight and a bias per channel. Default: True.
+        track_running_stats: whether evaluation uses running statistics. Default: True.
+        device: device of the parameters.
+        dtype: floating point dtype of the parameters.
+        bias: whether there is a bias beside the weight. Default: True.
+    """
+
     def forward(self, input):
         """Normalises `input` (N, C, ...) over all dimensions but the channels."""
         self._check_input_dim(input)
@@ -184,35 +198,16 @@ def _check_5d(self, input):
         raise ValueError(f"expected 5D input (got {input.dim()}D input)")
 
 
+@args_of_base
 class BatchNorm1d(_BatchNorm):
-    """Normalises (N, C) or (N, C, L) per channel over the batch (Ioffe and Szegedy, 2015).
-
-    Args:
-        num_features: number of channels C.
-        eps: added to the variance. Default: 1e-5.
-        momentum: weight of a new batch in the running statistics; None averages all batches. Default: 0.1.
-        affine: whether there are a weight and a bias per channel. Default: True.
-        track_running_stats: whether evaluation uses running statistics. Default: True.
-        device: device of the parameters.
-        dtype: floating point dtype of the parameters.
-        bias: whether there is a bias beside the weight. Default: True.
-    """
+    """Normalises (N, C) or (N, C, L) per channel over the batch (Ioffe and Szegedy, 2015)."""
 
     _check_input_dim = _check_2d_or_3d
 
 
+@args_of_base
 class BatchNorm2d(_BatchNorm):
     """Normalises (N, C, H, W) per channel over the batch (Ioffe and Szegedy, 2015).
-
-    Args:
-        num_features: number of channels C.
-        eps: added to the variance. Default: 1e-5.
-        momentum: weight of a new batch in the running statistics; None averages all batches. Default: 0.1.
-        affine: whether there are a weight and a bias per channel. Default: True.
-        track_running_stats: whether evaluation uses running statistics. Default: True.
-        device: device of the parameters.
-        dtype: floating point dtype of the parameters.
-        bias: whether there is a bias beside the weight. Default: True.
 
     Example:
         >>> import rtorch as torch
@@ -223,19 +218,9 @@ class BatchNorm2d(_BatchNorm):
     _check_input_dim = _check_4d
 
 
+@args_of_base
 class BatchNorm3d(_BatchNorm):
-    """Normalises (N, C, D, H, W) per channel over the batch (Ioffe and Szegedy, 2015).
-
-    Args:
-        num_features: number of channels C.
-        eps: added to the variance. Default: 1e-5.
-        momentum: weight of a new batch in the running statistics; None averages all batches. Default: 0.1.
-        affine: whether there are a weight and a bias per channel. Default: True.
-        track_running_stats: whether evaluation uses running statistics. Default: True.
-        device: device of the parameters.
-        dtype: floating point dtype of the parameters.
-        bias: whether there is a bias beside the weight. Default: True.
-    """
+    """Normalises (N, C, D, H, W) per channel over the batch (Ioffe and Szegedy, 2015)."""
 
     _check_input_dim = _check_5d
 

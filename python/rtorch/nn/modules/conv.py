@@ -9,7 +9,7 @@ from .. import init
 from ..parameter import Parameter, UninitializedParameter
 from .lazy import LazyModuleMixin
 from .module import Module
-from .utils import _pair, _reverse_repeat_tuple, _single, _triple
+from .utils import _pair, _reverse_repeat_tuple, _single, _triple, args_of_base
 
 __all__ = [
     "Conv1d",
@@ -154,7 +154,21 @@ class _ConvNd(Module):
 
 
 class _Conv(_ConvNd):
-    """A convolution; `_widen` and `_function` are those of its number of dimensions."""
+    """A convolution; `_widen` and `_function` are those of its number of dimensions.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: size of the kernel, a number or one per dimension.
+        stride: step of the kernel. Default: 1.
+        padding: added on both sides, a number, a tuple, "same" or "valid". Default: 0.
+        dilation: distance of the kernel's elements. Default: 1.
+        groups: number of groups of channels that are kept apart. Default: 1.
+        bias: whether a bias is added. Default: True.
+        padding_mode: "zeros", "reflect", "replicate" or "circular". Default: "zeros".
+        device: device of the parameters.
+        dtype: floating point or complex dtype of the parameters.
+    """
 
     def __init__(
         self,
@@ -198,42 +212,17 @@ class _Conv(_ConvNd):
         return self._conv_forward(input, self.weight, self.bias)
 
 
+@args_of_base
 class Conv1d(_Conv):
-    """Applies a 1D convolution to (N, C_in, L) or (C_in, L).
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: size of the kernel, a number or a tuple of 1.
-        stride: step of the kernel. Default: 1.
-        padding: added on both sides, a number, a tuple, "same" or "valid". Default: 0.
-        dilation: distance of the kernel's elements. Default: 1.
-        groups: number of groups of channels that are kept apart. Default: 1.
-        bias: whether a bias is added. Default: True.
-        padding_mode: "zeros", "reflect", "replicate" or "circular". Default: "zeros".
-        device: device of the parameters.
-        dtype: floating point or complex dtype of the parameters.
-    """
+    """Applies a 1D convolution to (N, C_in, L) or (C_in, L)."""
 
     _widen = staticmethod(_single)
     _function = staticmethod(F.conv1d)
 
 
+@args_of_base
 class Conv2d(_Conv):
     """Applies a 2D convolution to (N, C_in, H, W) or (C_in, H, W).
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: size of the kernel, a number or a tuple of 2.
-        stride: step of the kernel. Default: 1.
-        padding: added on both sides, a number, a tuple, "same" or "valid". Default: 0.
-        dilation: distance of the kernel's elements. Default: 1.
-        groups: number of groups of channels that are kept apart. Default: 1.
-        bias: whether a bias is added. Default: True.
-        padding_mode: "zeros", "reflect", "replicate" or "circular". Default: "zeros".
-        device: device of the parameters.
-        dtype: floating point or complex dtype of the parameters.
 
     Example:
         >>> import rtorch as torch
@@ -245,29 +234,31 @@ class Conv2d(_Conv):
     _function = staticmethod(F.conv2d)
 
 
+@args_of_base
 class Conv3d(_Conv):
-    """Applies a 3D convolution to (N, C_in, D, H, W) or (C_in, D, H, W).
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: size of the kernel, a number or a tuple of 3.
-        stride: step of the kernel. Default: 1.
-        padding: added on both sides, a number, a tuple, "same" or "valid". Default: 0.
-        dilation: distance of the kernel's elements. Default: 1.
-        groups: number of groups of channels that are kept apart. Default: 1.
-        bias: whether a bias is added. Default: True.
-        padding_mode: "zeros", "reflect", "replicate" or "circular". Default: "zeros".
-        device: device of the parameters.
-        dtype: floating point or complex dtype of the parameters.
-    """
+    """Applies a 3D convolution to (N, C_in, D, H, W) or (C_in, D, H, W)."""
 
     _widen = staticmethod(_triple)
     _function = staticmethod(F.conv3d)
 
 
 class _ConvTransposeNd(_ConvNd):
-    """A transposed convolution; `_widen` and `_function` are those of its number of dimensions."""
+    """A transposed convolution; `_widen` and `_function` are those of its number of dimensions.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: size of the kernel, a number or one per dimension.
+        stride: step of the convolution. Default: 1.
+        padding: `dilation * (kernel_size - 1) - padding` zeros are added on both sides. Default: 0.
+        output_padding: added to one side of the output shape. Default: 0.
+        groups: number of groups of channels that are kept apart. Default: 1.
+        bias: whether a bias is added. Default: True.
+        dilation: distance of the kernel's elements. Default: 1.
+        padding_mode: only "zeros".
+        device: device of the parameters.
+        dtype: floating point or complex dtype of the parameters.
+    """
 
     def __init__(
         self,
@@ -339,67 +330,25 @@ class _ConvTransposeNd(_ConvNd):
         )
 
 
+@args_of_base
 class ConvTranspose1d(_ConvTransposeNd):
-    """Applies a 1D transposed convolution to (N, C_in, L) or (C_in, L).
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: size of the kernel, a number or a tuple of 1.
-        stride: step of the convolution. Default: 1.
-        padding: `dilation * (kernel_size - 1) - padding` zeros are added on both sides. Default: 0.
-        output_padding: added to one side of the output shape. Default: 0.
-        groups: number of groups of channels that are kept apart. Default: 1.
-        bias: whether a bias is added. Default: True.
-        dilation: distance of the kernel's elements. Default: 1.
-        padding_mode: only "zeros".
-        device: device of the parameters.
-        dtype: floating point or complex dtype of the parameters.
-    """
+    """Applies a 1D transposed convolution to (N, C_in, L) or (C_in, L)."""
 
     _widen = staticmethod(_single)
     _function = staticmethod(F.conv_transpose1d)
 
 
+@args_of_base
 class ConvTranspose2d(_ConvTransposeNd):
-    """Applies a 2D transposed convolution to (N, C_in, H, W) or (C_in, H, W).
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: size of the kernel, a number or a tuple of 2.
-        stride: step of the convolution. Default: 1.
-        padding: `dilation * (kernel_size - 1) - padding` zeros are added on both sides. Default: 0.
-        output_padding: added to one side of the output shape. Default: 0.
-        groups: number of groups of channels that are kept apart. Default: 1.
-        bias: whether a bias is added. Default: True.
-        dilation: distance of the kernel's elements. Default: 1.
-        padding_mode: only "zeros".
-        device: device of the parameters.
-        dtype: floating point or complex dtype of the parameters.
-    """
+    """Applies a 2D transposed convolution to (N, C_in, H, W) or (C_in, H, W)."""
 
     _widen = staticmethod(_pair)
     _function = staticmethod(F.conv_transpose2d)
 
 
+@args_of_base
 class ConvTranspose3d(_ConvTransposeNd):
-    """Applies a 3D transposed convolution to (N, C_in, D, H, W) or (C_in, D, H, W).
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: size of the kernel, a number or a tuple of 3.
-        stride: step of the convolution. Default: 1.
-        padding: `dilation * (kernel_size - 1) - padding` zeros are added on both sides. Default: 0.
-        output_padding: added to one side of the output shape. Default: 0.
-        groups: number of groups of channels that are kept apart. Default: 1.
-        bias: whether a bias is added. Default: True.
-        dilation: distance of the kernel's elements. Default: 1.
-        padding_mode: only "zeros".
-        device: device of the parameters.
-        dtype: floating point or complex dtype of the parameters.
-    """
+    """Applies a 3D transposed convolution to (N, C_in, D, H, W) or (C_in, D, H, W)."""
 
     _widen = staticmethod(_triple)
     _function = staticmethod(F.conv_transpose3d)

@@ -4,6 +4,7 @@ import warnings
 
 from .. import functional as F
 from .batchnorm import _LazyNormBase, _NormBase
+from .utils import args_of_base
 
 __all__ = [
     "InstanceNorm1d",
@@ -16,6 +17,19 @@ __all__ = [
 
 
 class _InstanceNorm(_NormBase):
+    """Normalises per channel and sample.
+
+    Args:
+        num_features: number of channels C.
+        eps: added to the variance. Default: 1e-5.
+        momentum: weight of a new batch in the running statistics. Default: 0.1.
+        affine: whether there are a weight and a bias per channel. Default: False.
+        track_running_stats: whether evaluation uses running statistics. Default: False.
+        device: device of the parameters.
+        dtype: floating point dtype of the parameters.
+        bias: whether there is a bias beside the weight. Default: True.
+    """
+
     _spatial = 1
 
     def __init__(
@@ -88,51 +102,21 @@ class _InstanceNorm(_NormBase):
         return output.squeeze(0) if single else output
 
 
+@args_of_base
 class InstanceNorm1d(_InstanceNorm):
-    """Normalises each channel of (N, C, L) or (C, L) over L (Ulyanov et al., 2016).
-
-    Args:
-        num_features: number of channels C.
-        eps: added to the variance. Default: 1e-5.
-        momentum: weight of a new batch in the running statistics. Default: 0.1.
-        affine: whether there are a weight and a bias per channel. Default: False.
-        track_running_stats: whether evaluation uses running statistics. Default: False.
-        device: device of the parameters.
-        dtype: floating point dtype of the parameters.
-        bias: whether there is a bias beside the weight. Default: True.
-    """
+    """Normalises each channel of (N, C, L) or (C, L) over L (Ulyanov et al., 2016)."""
 
 
+@args_of_base
 class InstanceNorm2d(_InstanceNorm):
-    """Normalises each channel of (N, C, H, W) or (C, H, W) over H and W (Ulyanov et al., 2016).
-
-    Args:
-        num_features: number of channels C.
-        eps: added to the variance. Default: 1e-5.
-        momentum: weight of a new batch in the running statistics. Default: 0.1.
-        affine: whether there are a weight and a bias per channel. Default: False.
-        track_running_stats: whether evaluation uses running statistics. Default: False.
-        device: device of the parameters.
-        dtype: floating point dtype of the parameters.
-        bias: whether there is a bias beside the weight. Default: True.
-    """
+    """Normalises each channel of (N, C, H, W) or (C, H, W) over H and W (Ulyanov et al., 2016)."""
 
     _spatial = 2
 
 
+@args_of_base
 class InstanceNorm3d(_InstanceNorm):
-    """Normalises each channel of (N, C, D, H, W) or (C, D, H, W) over its volume (Ulyanov et al., 2016).
-
-    Args:
-        num_features: number of channels C.
-        eps: added to the variance. Default: 1e-5.
-        momentum: weight of a new batch in the running statistics. Default: 0.1.
-        affine: whether there are a weight and a bias per channel. Default: False.
-        track_running_stats: whether evaluation uses running statistics. Default: False.
-        device: device of the parameters.
-        dtype: floating point dtype of the parameters.
-        bias: whether there is a bias beside the weight. Default: True.
-    """
+    """Normalises each channel of (N, C, D, H, W) or (C, D, H, W) over its volume (Ulyanov et al., 2016)."""
 
     _spatial = 3
 

@@ -2,7 +2,7 @@
 
 from .. import functional as F
 from .module import Module
-from .utils import _pair, _single, _triple
+from .utils import _pair, _single, _triple, args_of_base
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -29,6 +29,17 @@ __all__ = [
 
 
 class _MaxPoolNd(Module):
+    """Takes maxima; `_function` is that of its number of dimensions.
+
+    Args:
+        kernel_size: size of the window, a number or one per dimension.
+        stride: step of the window. Default: `kernel_size`.
+        padding: negative infinity added on both sides. Default: 0.
+        dilation: distance of the window's elements. Default: 1.
+        return_indices: whether the places of the maxima are returned too. Default: False.
+        ceil_mode: whether the output size is rounded up. Default: False.
+    """
+
     __constants__ = ["kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"]
     return_indices: bool
     ceil_mode: bool
@@ -63,6 +74,14 @@ class _MaxPoolNd(Module):
 
 
 class _MaxUnpoolNd(Module):
+    """Inverts max pooling; `_widen` and `_function` are those of its number of dimensions.
+
+    Args:
+        kernel_size: size of the window, a number or one per dimension.
+        stride: step of the window. Default: `kernel_size`.
+        padding: that of the pooling. Default: 0.
+    """
+
     def __init__(self, kernel_size, stride=None, padding=0):
         super().__init__()
         self.kernel_size = self._widen(kernel_size)
@@ -87,6 +106,17 @@ class _AvgPoolNd(Module):
 
 
 class _AvgPool2d3d(_AvgPoolNd):
+    """Takes means; `_function` is that of its number of dimensions.
+
+    Args:
+        kernel_size: size of the window, a number or one per dimension.
+        stride: step of the window. Default: `kernel_size`.
+        padding: zeros added on both sides. Default: 0.
+        ceil_mode: whether the output size is rounded up. Default: False.
+        count_include_pad: whether the zeros count. Default: True.
+        divisor_override: divisor in place of the size of the window.
+    """
+
     __constants__ = [*_AvgPoolNd.__constants__, "divisor_override"]
 
     def __init__(
@@ -114,6 +144,15 @@ class _AvgPool2d3d(_AvgPoolNd):
 
 
 class _LPPoolNd(Module):
+    """Takes p-norms; `_function` is that of its number of dimensions.
+
+    Args:
+        norm_type: the exponent p.
+        kernel_size: size of the window, a number or one per dimension.
+        stride: step of the window. Default: `kernel_size`.
+        ceil_mode: whether the output size is rounded up. Default: False.
+    """
+
     __constants__ = ["norm_type", "kernel_size", "stride", "ceil_mode"]
 
     def __init__(self, norm_type, kernel_size, stride=None, ceil_mode=False):
@@ -136,6 +175,12 @@ class _LPPoolNd(Module):
 
 
 class _AdaptiveAvgPoolNd(Module):
+    """Takes means over windows of any size; `_function` is that of its number of dimensions.
+
+    Args:
+        output_size: a number or one per dimension; None keeps the size of the input.
+    """
+
     __constants__ = ["output_size"]
 
     def __init__(self, output_size):
@@ -152,6 +197,13 @@ class _AdaptiveAvgPoolNd(Module):
 
 
 class _AdaptiveMaxPoolNd(Module):
+    """Takes maxima over windows of any size; `_function` is that of its number of dimensions.
+
+    Args:
+        output_size: a number or one per dimension; None keeps the size of the input.
+        return_indices: whether the places of the maxima are returned too. Default: False.
+    """
+
     __constants__ = ["output_size", "return_indices"]
 
     def __init__(self, output_size, return_indices=False):
@@ -169,6 +221,15 @@ class _AdaptiveMaxPoolNd(Module):
 
 
 class _FractionalMaxPoolNd(Module):
+    """Takes maxima of windows at random places; `_widen` and `_function` are those of its number of dimensions.
+
+    Args:
+        kernel_size: size of the window, a number or one per dimension.
+        output_size: size of the output, a number or one per dimension.
+        output_ratio: size of the output relative to the input, in (0, 1).
+        return_indices: whether the places of the maxima are returned too. Default: False.
+    """
+
     __constants__ = ["kernel_size", "return_indices", "output_size", "output_ratio"]
 
     def __init__(self, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None):
@@ -198,85 +259,46 @@ class _FractionalMaxPoolNd(Module):
         )
 
 
+@args_of_base
 class MaxPool1d(_MaxPoolNd):
-    """Takes the maximum of each window of (N, C, L) or (C, L).
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        padding: negative infinity added on both sides. Default: 0.
-        dilation: distance of the window's elements. Default: 1.
-        return_indices: whether the places of the maxima are returned too. Default: False.
-        ceil_mode: whether the output size is rounded up. Default: False.
-    """
+    """Takes the maximum of each window of (N, C, L) or (C, L)."""
 
     _function = staticmethod(F.max_pool1d)
 
 
+@args_of_base
 class MaxPool2d(_MaxPoolNd):
-    """Takes the maximum of each window of (N, C, H, W) or (C, H, W).
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        padding: negative infinity added on both sides. Default: 0.
-        dilation: distance of the window's elements. Default: 1.
-        return_indices: whether the places of the maxima are returned too. Default: False.
-        ceil_mode: whether the output size is rounded up. Default: False.
-    """
+    """Takes the maximum of each window of (N, C, H, W) or (C, H, W)."""
 
     _function = staticmethod(F.max_pool2d)
 
 
+@args_of_base
 class MaxPool3d(_MaxPoolNd):
-    """Takes the maximum of each window of (N, C, D, H, W) or (C, D, H, W).
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        padding: negative infinity added on both sides. Default: 0.
-        dilation: distance of the window's elements. Default: 1.
-        return_indices: whether the places of the maxima are returned too. Default: False.
-        ceil_mode: whether the output size is rounded up. Default: False.
-    """
+    """Takes the maximum of each window of (N, C, D, H, W) or (C, D, H, W)."""
 
     _function = staticmethod(F.max_pool3d)
 
 
+@args_of_base
 class MaxUnpool1d(_MaxUnpoolNd):
-    """Inverts `MaxPool1d` as far as it can be: all but the maxima becomes zero.
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        padding: that of the pooling. Default: 0.
-    """
+    """Inverts `MaxPool1d` as far as it can be: all but the maxima becomes zero."""
 
     _widen = staticmethod(_single)
     _function = staticmethod(F.max_unpool1d)
 
 
+@args_of_base
 class MaxUnpool2d(_MaxUnpoolNd):
-    """Inverts `MaxPool2d` as far as it can be: all but the maxima becomes zero.
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        padding: that of the pooling. Default: 0.
-    """
+    """Inverts `MaxPool2d` as far as it can be: all but the maxima becomes zero."""
 
     _widen = staticmethod(_pair)
     _function = staticmethod(F.max_unpool2d)
 
 
+@args_of_base
 class MaxUnpool3d(_MaxUnpoolNd):
-    """Inverts `MaxPool3d` as far as it can be: all but the maxima becomes zero.
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        padding: that of the pooling. Default: 0.
-    """
+    """Inverts `MaxPool3d` as far as it can be: all but the maxima becomes zero."""
 
     _widen = staticmethod(_triple)
     _function = staticmethod(F.max_unpool3d)
@@ -306,161 +328,94 @@ class AvgPool1d(_AvgPoolNd):
         return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
+@args_of_base
 class AvgPool2d(_AvgPool2d3d):
-    """Takes the mean of each window of (N, C, H, W) or (C, H, W).
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        padding: zeros added on both sides. Default: 0.
-        ceil_mode: whether the output size is rounded up. Default: False.
-        count_include_pad: whether the zeros count. Default: True.
-        divisor_override: divisor in place of the size of the window.
-    """
+    """Takes the mean of each window of (N, C, H, W) or (C, H, W)."""
 
     _function = staticmethod(F.avg_pool2d)
 
 
+@args_of_base
 class AvgPool3d(_AvgPool2d3d):
-    """Takes the mean of each window of (N, C, D, H, W) or (C, D, H, W).
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        padding: zeros added on both sides. Default: 0.
-        ceil_mode: whether the output size is rounded up. Default: False.
-        count_include_pad: whether the zeros count. Default: True.
-        divisor_override: divisor in place of the size of the window.
-    """
+    """Takes the mean of each window of (N, C, D, H, W) or (C, D, H, W)."""
 
     _function = staticmethod(F.avg_pool3d)
 
 
+@args_of_base
 class LPPool1d(_LPPoolNd):
-    """Takes the p-norm of each window of (N, C, L) or (C, L).
-
-    Args:
-        norm_type: the exponent p.
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        ceil_mode: whether the output size is rounded up. Default: False.
-    """
+    """Takes the p-norm of each window of (N, C, L) or (C, L)."""
 
     _function = staticmethod(F.lp_pool1d)
 
 
+@args_of_base
 class LPPool2d(_LPPoolNd):
-    """Takes the p-norm of each window of (N, C, H, W) or (C, H, W).
-
-    Args:
-        norm_type: the exponent p.
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        ceil_mode: whether the output size is rounded up. Default: False.
-    """
+    """Takes the p-norm of each window of (N, C, H, W) or (C, H, W)."""
 
     _function = staticmethod(F.lp_pool2d)
 
 
+@args_of_base
 class LPPool3d(_LPPoolNd):
-    """Takes the p-norm of each window of (N, C, D, H, W) or (C, D, H, W).
-
-    Args:
-        norm_type: the exponent p.
-        kernel_size: size of the window, a number or one per dimension.
-        stride: step of the window. Default: `kernel_size`.
-        ceil_mode: whether the output size is rounded up. Default: False.
-    """
+    """Takes the p-norm of each window of (N, C, D, H, W) or (C, D, H, W)."""
 
     _function = staticmethod(F.lp_pool3d)
 
 
+@args_of_base
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """Takes means of (N, C, L) or (C, L), giving any output size.
-
-    Args:
-        output_size: a number or one per dimension; None keeps the size of the input.
-    """
+    """Takes means of (N, C, L) or (C, L), giving any output size."""
 
     _function = staticmethod(F.adaptive_avg_pool1d)
 
 
+@args_of_base
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
-    """Takes means of (N, C, H, W) or (C, H, W), giving any output size.
-
-    Args:
-        output_size: a number or one per dimension; None keeps the size of the input.
-    """
+    """Takes means of (N, C, H, W) or (C, H, W), giving any output size."""
 
     _function = staticmethod(F.adaptive_avg_pool2d)
 
 
+@args_of_base
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """Takes means of (N, C, D, H, W) or (C, D, H, W), giving any output size.
-
-    Args:
-        output_size: a number or one per dimension; None keeps the size of the input.
-    """
+    """Takes means of (N, C, D, H, W) or (C, D, H, W), giving any output size."""
 
     _function = staticmethod(F.adaptive_avg_pool3d)
 
 
+@args_of_base
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """Takes maxima of (N, C, L) or (C, L), giving any output size.
-
-    Args:
-        output_size: a number or one per dimension; None keeps the size of the input.
-        return_indices: whether the places of the maxima are returned too. Default: False.
-    """
+    """Takes maxima of (N, C, L) or (C, L), giving any output size."""
 
     _function = staticmethod(F.adaptive_max_pool1d)
 
 
+@args_of_base
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """Takes maxima of (N, C, H, W) or (C, H, W), giving any output size.
-
-    Args:
-        output_size: a number or one per dimension; None keeps the size of the input.
-        return_indices: whether the places of the maxima are returned too. Default: False.
-    """
+    """Takes maxima of (N, C, H, W) or (C, H, W), giving any output size."""
 
     _function = staticmethod(F.adaptive_max_pool2d)
 
 
+@args_of_base
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """Takes maxima of (N, C, D, H, W) or (C, D, H, W), giving any output size.
-
-    Args:
-        output_size: a number or one per dimension; None keeps the size of the input.
-        return_indices: whether the places of the maxima are returned too. Default: False.
-    """
+    """Takes maxima of (N, C, D, H, W) or (C, D, H, W), giving any output size."""
 
     _function = staticmethod(F.adaptive_max_pool3d)
 
 
+@args_of_base
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
-    """Takes maxima of windows of (N, C, H, W) or (C, H, W) at random places (Graham, 2014).
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        output_size: size of the output, a number or one per dimension.
-        output_ratio: size of the output relative to the input, in (0, 1).
-        return_indices: whether the places of the maxima are returned too. Default: False.
-    """
+    """Takes maxima of windows of (N, C, H, W) or (C, H, W) at random places (Graham, 2014)."""
 
     _widen = staticmethod(_pair)
     _function = staticmethod(F.fractional_max_pool2d)
 
 
+@args_of_base
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
-    """Takes maxima of windows of (N, C, D, H, W) or (C, D, H, W) at random places (Graham, 2014).
-
-    Args:
-        kernel_size: size of the window, a number or one per dimension.
-        output_size: size of the output, a number or one per dimension.
-        output_ratio: size of the output relative to the input, in (0, 1).
-        return_indices: whether the places of the maxima are returned too. Default: False.
-    """
+    """Takes maxima of windows of (N, C, D, H, W) or (C, D, H, W) at random places (Graham, 2014)."""
 
     _widen = staticmethod(_triple)
     _function = staticmethod(F.fractional_max_pool3d)

@@ -12,6 +12,7 @@ from .dropout import Dropout
 from .linear import Linear
 from .module import Module
 from .normalization import LayerNorm
+from .utils import args_of_base
 
 __all__ = [
     "Transformer",
@@ -58,7 +59,21 @@ def _clones(module, count):
 
 
 class _Layer(Module):
-    """The parts that encoder and decoder layers share."""
+    """The parts that encoder and decoder layers share.
+
+    Args:
+        d_model: size E of the features.
+        nhead: number of heads.
+        dim_feedforward: hidden size of the network. Default: 2048.
+        dropout: probability of dropout. Default: 0.1.
+        activation: "relu", "gelu" or a callable. Default: relu.
+        layer_norm_eps: eps of the norms. Default: 1e-5.
+        batch_first: whether tensors are (N, L, E) and not (L, N, E). Default: False.
+        norm_first: whether the norms come before the parts and not after. Default: False.
+        bias: whether linear maps and norms have biases. Default: True.
+        device: device of the parameters.
+        dtype: floating point dtype of the parameters.
+    """
 
     __constants__ = ["norm_first"]
 
@@ -87,22 +102,9 @@ class _Layer(Module):
             self.activation = F.relu
 
 
+@args_of_base
 class TransformerEncoderLayer(_Layer):
-    """Self-attention and a feed-forward network, each with dropout, a residual sum and a norm.
-
-    Args:
-        d_model: size E of the features.
-        nhead: number of heads.
-        dim_feedforward: hidden size of the network. Default: 2048.
-        dropout: probability of dropout. Default: 0.1.
-        activation: "relu", "gelu" or a callable. Default: relu.
-        layer_norm_eps: eps of the norms. Default: 1e-5.
-        batch_first: whether tensors are (N, L, E) and not (L, N, E). Default: False.
-        norm_first: whether the norms come before the parts and not after. Default: False.
-        bias: whether linear maps and norms have biases. Default: True.
-        device: device of the parameters.
-        dtype: floating point dtype of the parameters.
-    """
+    """Self-attention and a feed-forward network, each with dropout, a residual sum and a norm."""
 
     def __init__(
         self,
@@ -155,22 +157,9 @@ class TransformerEncoderLayer(_Layer):
         return self.dropout2(self._feed_forward(x))
 
 
+@args_of_base
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to an encoder's output and a feed-forward network.
-
-    Args:
-        d_model: size E of the features.
-        nhead: number of heads.
-        dim_feedforward: hidden size of the network. Default: 2048.
-        dropout: probability of dropout. Default: 0.1.
-        activation: "relu", "gelu" or a callable. Default: relu.
-        layer_norm_eps: eps of the norms. Default: 1e-5.
-        batch_first: whether tensors are (N, L, E) and not (L, N, E). Default: False.
-        norm_first: whether the norms come before the parts and not after. Default: False.
-        bias: whether linear maps and norms have biases. Default: True.
-        device: device of the parameters.
-        dtype: floating point dtype of the parameters.
-    """
+    """Self-attention, attention to an encoder's output and a feed-forward network."""
 
     def __init__(
         self,

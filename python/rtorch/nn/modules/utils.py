@@ -1,5 +1,6 @@
-"""Arguments that are one number for all dimensions, or one per dimension."""
+"""What families of modules share: arguments that are one number or one per dimension, and their descriptions."""
 
+import inspect
 from collections.abc import Iterable
 from itertools import repeat
 
@@ -22,3 +23,15 @@ _quadruple = _ntuple(4, "_quadruple")
 
 def _reverse_repeat_tuple(values, n):
     return tuple(v for v in reversed(values) for _ in range(n))
+
+
+def args_of_base(cls):
+    """Completes the docstring of a class with the `Args` of the base that describes them for its whole family."""
+    doc = inspect.cleandoc(cls.__doc__ or "")
+    for base in cls.__mro__[1:]:
+        _, found, args = inspect.cleandoc(base.__dict__.get("__doc__") or "").partition("\n\nArgs:\n")
+        if found:
+            summary, example, rest = doc.partition("\n\nExample")
+            cls.__doc__ = f"{summary}{found}{args}{example}{rest}"
+            break
+    return cls
