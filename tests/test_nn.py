@@ -444,3 +444,36 @@ def test_shape_errors_name_what_was_given():
         nn.Conv2d(3, 1, 1)(torch.ones(1, 1, 2, 2))
     with pytest.raises(ValueError, match="expected 2D or 3D input"):
         nn.BatchNorm1d(2)(torch.ones(2))
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN", "relu"])
+def test_recurrent_gradients(kind, backwards):
+    """The pass over the whole sequence gives the gradients of recorded steps, which `create_graph` takes."""
+    torch.manual_seed(0)
+    options = {"nonlinearity": "relu"} if kind == "relu" else {}
+    net = getattr(nn, "RNN" if kind == "relu" else kind)(3, 5, 2, bidirectional=backwards, **options).double()
+    states = [torch.randn(4 if backwards else 2, 4, 5, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    hx = tuple(states) if kind == "LSTM" else states[0]
+    x = torch.randn(7, 4, 3, dtype=torch.float64, requires_grad=True)
+    inputs = [x, *states[: 2 if kind == "LSTM" else 1], *net.parameters()]
+
+    def total():
+        out, last = net(x, hx)
+        results = (out, *(last if isinstance(last, tuple) else (last,)))
+        return sum((t * torch.arange(t.numel(), dtype=t.dtype).cos().view(t.shape)).sum() for t in results)
+
+    fast = torch.autograd.grad(total(), inputs)
+    recorded = torch.autograd.grad(total(), inputs, create_graph=True)
+    for a, b in zip(fast, recorded, strict=True):
+        torch.testing.assert_close(a, b.detach(), rtol=1e-12, atol=1e-12)
+    if kind != "relu":
+        (again,) = torch.autograd.grad(recorded[0].sum(), x)
+        assert again.isfinite().all() and again.abs().sum() > 0
+
+
+def test_a_changed_recurrent_output_is_noticed():
+    out, _ = nn.GRU(2, 3)(torch.ones(4, 1, 2, requires_grad=True))
+    out.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()

@@ -20,6 +20,7 @@ pub mod norm;
 pub mod optim;
 pub mod parallel;
 pub mod pool;
+pub mod recurrence;
 pub mod reduce;
 pub mod resample;
 pub mod rows;

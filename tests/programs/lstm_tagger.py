@@ -15,7 +15,7 @@ for i in inputs:
 inputs = torch.cat(inputs).view(len(inputs), 1, -1)
 hidden = (torch.randn(1, 1, 3), torch.randn(1, 1, 3))
 out, hidden = lstm(inputs, hidden)
-print(out.detach())
+print(out)
 print(hidden)
 
 data = [

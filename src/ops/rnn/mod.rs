@@ -1,20 +1,14 @@
 //! Recurrent layers: one step of a cell, and whole sequences of them, padded or packed.
 
+mod sequence;
+
 use super::attention::dropout;
-use super::join::{cat, stack};
+use super::join::{cat, stack, unbind};
+use crate::cpu::recurrence::Cell;
 use crate::error::Result;
 use crate::ops::args::{Args, Value};
 use crate::shape;
 use crate::tensor::Tensor;
-
-/// What a cell computes.
-#[derive(Clone, Copy, PartialEq)]
-enum Cell {
-    Tanh,
-    Relu,
-    Lstm,
-    Gru,
-}
 
 /// The weights of one direction of one layer.
 struct Weights<'a> {
@@ -50,53 +44,43 @@ fn gates(t: &Tensor, n: usize) -> Result<Vec<Tensor>> {
         .collect()
 }
 
-impl Cell {
-    fn gate_count(self) -> usize {
-        match self {
-            Cell::Lstm => 4,
-            Cell::Gru => 3,
-            _ => 1,
+/// One step from what the input contributes to the gates.
+fn step(cell: Cell, from_input: &Tensor, state: &State, w: &Weights) -> Result<State> {
+    let h = &state.h;
+    let from_state = h.linear(w.w_hh, w.b_hh)?;
+    match (cell, &state.c) {
+        (Cell::Lstm, Some(c)) => {
+            let g = gates(&from_input.add(&from_state)?, 4)?;
+            let (input, forget, output) = (g[0].sigmoid()?, g[1].sigmoid()?, g[3].sigmoid()?);
+            let c = forget.mul(c)?.add(&input.mul(&g[2].tanh()?)?)?;
+            let mut h = output.mul(&c.tanh()?)?;
+            if let Some(project) = w.w_hr {
+                h = h.linear(project, None)?;
+            }
+            Ok(State { h, c: Some(c) })
         }
-    }
-
-    /// One step from what the input contributes to the gates.
-    fn step(self, from_input: &Tensor, state: &State, w: &Weights) -> Result<State> {
-        let h = &state.h;
-        let from_state = h.linear(w.w_hh, w.b_hh)?;
-        match (self, &state.c) {
-            (Cell::Lstm, Some(c)) => {
-                let g = gates(&from_input.add(&from_state)?, 4)?;
-                let (input, forget, output) = (g[0].sigmoid()?, g[1].sigmoid()?, g[3].sigmoid()?);
-                let c = forget.mul(c)?.add(&input.mul(&g[2].tanh()?)?)?;
-                let mut h = output.mul(&c.tanh()?)?;
-                if let Some(project) = w.w_hr {
-                    h = h.linear(project, None)?;
-                }
-                Ok(State { h, c: Some(c) })
-            }
-            (Cell::Gru, _) => {
-                let (x, s) = (gates(from_input, 3)?, gates(&from_state, 3)?);
-                let reset = x[0].add(&s[0])?.sigmoid()?;
-                let update = x[1].add(&s[1])?.sigmoid()?;
-                let new = x[2].add(&reset.mul(&s[2])?)?.tanh()?;
-                Ok(State {
-                    h: h.sub(&new)?.mul(&update)?.add(&new)?,
-                    c: None,
-                })
-            }
-            (Cell::Relu, _) => {
-                let sum = from_input.add(&from_state)?;
-                let zero = Tensor::wrapped(0i64)?;
-                Ok(State {
-                    h: sum.clamp(Some(&zero.to_dtype(sum.dtype())?), None)?,
-                    c: None,
-                })
-            }
-            _ => Ok(State {
-                h: from_input.add(&from_state)?.tanh()?,
+        (Cell::Gru, _) => {
+            let (x, s) = (gates(from_input, 3)?, gates(&from_state, 3)?);
+            let reset = x[0].add(&s[0])?.sigmoid()?;
+            let update = x[1].add(&s[1])?.sigmoid()?;
+            let new = x[2].add(&reset.mul(&s[2])?)?.tanh()?;
+            Ok(State {
+                h: h.sub(&new)?.mul(&update)?.add(&new)?,
                 c: None,
-            }),
+            })
         }
+        (Cell::Relu, _) => {
+            let sum = from_input.add(&from_state)?;
+            let zero = Tensor::wrapped(0i64)?;
+            Ok(State {
+                h: sum.clamp(Some(&zero.to_dtype(sum.dtype())?), None)?,
+                c: None,
+            })
+        }
+        _ => Ok(State {
+            h: from_input.add(&from_state)?.tanh()?,
+            c: None,
+        }),
     }
 }
 
@@ -104,6 +88,30 @@ impl Cell {
 enum Sequence<'a> {
     Padded,
     Packed(&'a [i64]),
+}
+
+/// Runs one direction of one layer step by step, every operation recorded, over what the input contributes.
+fn padded_steps(
+    cell: Cell,
+    all: &Tensor,
+    first: &State,
+    w: &Weights,
+    backwards: bool,
+) -> Result<(Tensor, State)> {
+    let mut steps = unbind(all, 0)?;
+    if backwards {
+        steps.reverse();
+    }
+    let mut state = first.clone();
+    let mut outputs: Vec<Tensor> = Vec::with_capacity(steps.len());
+    for from_input in &steps {
+        state = step(cell, from_input, &state, w)?;
+        outputs.push(state.h.clone());
+    }
+    if backwards {
+        outputs.reverse();
+    }
+    Ok((stack(&outputs, 0)?, state))
 }
 
 /// Runs one direction of one layer; returns the outputs in the order of the input, and the last state.
@@ -118,19 +126,10 @@ fn run(
     let all = x.linear(w.w_ih, w.b_ih)?;
     let mut state = first.clone();
     match kind {
-        Sequence::Padded => {
-            let steps = all.sizes()[0];
-            let mut outputs: Vec<Tensor> = Vec::with_capacity(steps);
-            for i in 0..steps {
-                let t = if backwards { steps - 1 - i } else { i };
-                state = cell.step(&all.select(0, t as i64)?, &state, w)?;
-                outputs.push(state.h.clone());
-            }
-            if backwards {
-                outputs.reverse();
-            }
-            Ok((stack(&outputs, 0)?, state))
+        Sequence::Padded if sequence::fits(&all, first, w) => {
+            sequence::run(cell, &all, first, w, backwards)
         }
+        Sequence::Padded => padded_steps(cell, &all, first, w, backwards),
         Sequence::Packed(batches) => {
             let starts: Vec<i64> = batches
                 .iter()
@@ -161,7 +160,7 @@ fn run(
                         };
                         have = b;
                     }
-                    state = cell.step(&all.narrow(0, starts[t], b)?, &state, w)?;
+                    state = step(cell, &all.narrow(0, starts[t], b)?, &state, w)?;
                     outputs.push(state.h.clone());
                 }
                 outputs.reverse();
@@ -175,7 +174,7 @@ fn run(
                     state = state.map(|t| t.narrow(0, 0, b))?;
                     have = b;
                 }
-                state = cell.step(&all.narrow(0, starts[t], b)?, &state, w)?;
+                state = step(cell, &all.narrow(0, starts[t], b)?, &state, w)?;
                 outputs.push(state.h.clone());
             }
             ended.push(state);
@@ -370,14 +369,15 @@ fn single(cell: Cell, a: &Args) -> Result<Value> {
         w_hr: None,
     };
     crate::check!(
-        w_ih.ndim() == 2 && w_ih.sizes()[0] == cell.gate_count() * h.size(-1)?,
+        w_ih.ndim() == 2 && w_ih.sizes()[0] == cell.gates() * h.size(-1)?,
         Runtime,
         "weight_ih must have {} rows for a hidden size of {}, got {}",
-        cell.gate_count() * h.size(-1)?,
+        cell.gates() * h.size(-1)?,
         h.size(-1)?,
         shape::list(w_ih.sizes())
     );
-    let state = cell.step(
+    let state = step(
+        cell,
         &x.linear(w.w_ih, w.b_ih)?,
         &State {
             h: h.clone(),
