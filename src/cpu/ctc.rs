@@ -2,6 +2,7 @@
 
 use super::parallel::for_range;
 use crate::iter::SendPtr;
+use crate::list;
 
 /// One batch: log-probabilities (time, batch, classes) and the labels of each element.
 pub struct Batch<'a> {
@@ -48,7 +49,7 @@ impl Batch<'_> {
     /// Log-probabilities of all beginnings of paths, (time, places).
     fn forward(&self, n: usize) -> Vec<f64> {
         let (steps, places) = (self.lengths[n], 2 * self.labels[n].len() + 1);
-        let mut alpha = vec![f64::NEG_INFINITY; steps * places];
+        let mut alpha = list::held(list::filled(steps * places, f64::NEG_INFINITY));
         for t in 0..steps {
             for s in 0..places {
                 let from = if t == 0 {
@@ -73,7 +74,7 @@ impl Batch<'_> {
     /// Log-probabilities of all ends of paths, the step itself included, (time, places).
     fn backward(&self, n: usize) -> Vec<f64> {
         let (steps, places) = (self.lengths[n], 2 * self.labels[n].len() + 1);
-        let mut beta = vec![f64::NEG_INFINITY; steps * places];
+        let mut beta = list::held(list::filled(steps * places, f64::NEG_INFINITY));
         for t in (0..steps).rev() {
             for s in 0..places {
                 let to = if t + 1 == steps {
@@ -115,7 +116,7 @@ impl Batch<'_> {
     }
 
     pub fn losses(&self) -> Vec<f64> {
-        let mut out = vec![0.0; self.count()];
+        let mut out = list::held(list::filled(self.count(), 0.0));
         let dst = SendPtr(out.as_mut_ptr() as *mut u8);
         for_range(self.count(), 1, |from, to| {
             for n in from..to {
@@ -129,10 +130,10 @@ impl Batch<'_> {
     /// The gradient with respect to what the log-softmax was taken of, times `g` per element: (time, batch, classes).
     pub fn gradient(&self, losses: &[f64], g: &[f64], zero_infinity: bool) -> Vec<f64> {
         let (count, classes) = (self.count(), self.classes);
-        let mut out = vec![0.0; self.log_probs.len()];
+        let mut out = list::held(list::filled(self.log_probs.len(), 0.0));
         let dst = SendPtr(out.as_mut_ptr() as *mut u8);
         for_range(count, 1, |from, to| {
-            let mut through = vec![f64::NEG_INFINITY; classes];
+            let mut through = list::held(list::filled(classes, f64::NEG_INFINITY));
             for n in from..to {
                 if zero_infinity && losses[n] == f64::INFINITY {
                     continue;

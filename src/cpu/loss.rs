@@ -3,6 +3,7 @@
 use super::math::Real;
 use super::parallel::for_range;
 use crate::iter::SendPtr;
+use crate::list;
 
 /// Positions handled together where the classes are not adjacent in memory.
 const WIDE: usize = 64;
@@ -122,7 +123,7 @@ impl Targets {
     }
 
     /// The weight of the target of each position, 0 where it does not count.
-    pub fn weights(&self) -> impl Iterator<Item = f64> + '_ {
+    pub fn weights(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
         self.index
             .iter()
             .map(|&t| if t < 0 { 0.0 } else { self.weight(t as usize) })
@@ -132,10 +133,10 @@ impl Targets {
     pub fn totals(&self) -> Vec<f64> {
         let spread: f64 =
             (0..self.classes).map(|c| self.weight(c)).sum::<f64>() / self.classes.max(1) as f64;
-        let mut totals: Vec<f64> = self
+        let each = self
             .weights()
-            .map(|w| (1.0 - self.smoothing) * w + self.smoothing * spread)
-            .collect();
+            .map(|w| (1.0 - self.smoothing) * w + self.smoothing * spread);
+        let mut totals: Vec<f64> = list::held(list::collected(each));
         totals
             .iter_mut()
             .zip(&self.index)

@@ -3,6 +3,7 @@
 use super::math::Real;
 use super::parallel::for_range;
 use crate::iter::{GRAIN, SendPtr};
+use crate::list;
 
 /// The input seen as (outer, repeat, groups, channels, run) in row-major order. Each (repeat, group) is one set with a
 /// mean and a deviation of its own; each (group, channel) has a weight and a bias of its own.
@@ -90,7 +91,10 @@ fn sum_of<R: Real>(n: usize, f: impl Fn(usize) -> R) -> f64 {
 /// Mean and biased variance of every set; without `center` the mean is 0 and the variance the mean square.
 pub fn moments<R: Real>(x: &[R], layout: &Layout, center: bool) -> (Vec<R>, Vec<R>) {
     let sets = layout.sets();
-    let (mut mean, mut var) = (vec![R::ZERO; sets], vec![R::ZERO; sets]);
+    let (mut mean, mut var) = (
+        list::held(list::filled(sets, R::ZERO)),
+        list::held(list::filled(sets, R::ZERO)),
+    );
     let (m, v) = (
         SendPtr(mean.as_mut_ptr() as *mut u8),
         SendPtr(var.as_mut_ptr() as *mut u8),
@@ -129,9 +133,10 @@ pub fn moments<R: Real>(x: &[R], layout: &Layout, center: bool) -> (Vec<R>, Vec<
 
 /// `1 / sqrt(var + eps)`
 pub fn reciprocal_deviation<R: Real>(var: &[R], eps: f64) -> Vec<R> {
-    var.iter()
-        .map(|v| R::from_f64(1.0 / (v.to_f64() + eps).sqrt()))
-        .collect()
+    let each = var
+        .iter()
+        .map(|v| R::from_f64(1.0 / (v.to_f64() + eps).sqrt()));
+    list::held(list::collected(each))
 }
 
 /// `out = (x - mean) rstd weight + bias`
@@ -298,7 +303,7 @@ pub fn parameter_gradients<R: Real>(
     } = *layout;
     let (rows, params) = (outer * repeat, groups * channels);
     let parts = rows.clamp(1, PARTS);
-    let mut partial = vec![R::ZERO; parts * params * 2];
+    let mut partial = list::held(list::filled(parts * params * 2, R::ZERO));
     let dst = SendPtr(partial.as_mut_ptr() as *mut u8);
     let len = params * run;
     for_range(
@@ -341,15 +346,11 @@ pub fn parameter_gradients<R: Real>(
         },
     );
     let total = |at: usize| -> Vec<R> {
-        (0..params)
-            .map(|p| {
-                R::from_f64(
-                    (0..parts)
-                        .map(|k| partial[k * params * 2 + at + p].to_f64())
-                        .sum(),
-                )
-            })
-            .collect()
+        let of = |p: usize| {
+            let parts = (0..parts).map(|k| partial[k * params * 2 + at + p].to_f64());
+            R::from_f64(parts.sum::<f64>())
+        };
+        list::held(list::collected((0..params).map(of)))
     };
     (total(0), total(params))
 }

@@ -19,6 +19,9 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 /// threads it does not have.
 static POOL: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
 
+/// Threads that a loop takes at most, whatever number was set: each has a stack of its own.
+const MOST: usize = 1024;
+
 struct Pool {
     workers: usize,
     rayon: rayon::ThreadPool,
@@ -76,7 +79,11 @@ where
     if n == 0 {
         return;
     }
-    let threads = if n <= grain { 1 } else { num_threads() };
+    let threads = if n <= grain {
+        1
+    } else {
+        num_threads().min(MOST)
+    };
     if threads == 1 || INSIDE.get() {
         return f(0, n);
     }

@@ -7,6 +7,7 @@
 use crate::cpu::math::Real;
 use crate::cpu::vector::{Work, run, run_parallel};
 use crate::iter::{GRAIN, SendPtr};
+use crate::list;
 use crate::tensor::Tensor;
 use num_complex::Complex;
 use smallvec::{Array, SmallVec};
@@ -177,11 +178,12 @@ impl Walk {
                 table: None,
             },
             _ => {
-                let mut table = vec![0isize];
+                let count = axes.iter().map(|a| a.n).product();
+                let mut table: Vec<isize> = list::held(list::with_room(count));
+                table.push(0);
                 for a in axes {
                     let s = stride(a);
                     let have = table.len();
-                    table.reserve(have * a.n.saturating_sub(1));
                     for i in 1..a.n as isize {
                         for k in 0..have {
                             table.push(table[k] + i * s);
@@ -484,7 +486,7 @@ pub unsafe fn fold<F: Fold>(f: F, x: &Tensor, dims: &[usize], out: *mut u8) {
         return run(&rows, 0, outputs);
     }
     if outputs < 4 * threads && units > 1 {
-        let mut partial: Vec<F::Acc> = Vec::with_capacity(outputs * units);
+        let mut partial: Vec<F::Acc> = list::held(list::with_room(outputs * units));
         let work = Units {
             rows: &rows,
             partial: SendPtr(partial.as_mut_ptr() as *mut u8),

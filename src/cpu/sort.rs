@@ -1,7 +1,9 @@
 //! Putting the elements of rows in order: by integer keys that sort as the elements do.
 
 use crate::cpu::parallel::for_range;
+use crate::error::Result;
 use crate::iter::{GRAIN, SendPtr};
+use crate::list;
 use half::{bf16, f16};
 
 /// An element with an unsigned key in its order. Zeros of both signs are equal; NaN is larger than everything.
@@ -176,7 +178,7 @@ fn ranked_rows<T: Key, E: Entry>(x: &[T], n: usize, inner: usize, how: Rank, out
         0
     };
     for_range(rows, (GRAIN / 8 / n.max(1)).max(1), |from, to| {
-        let mut row: Vec<E> = Vec::with_capacity(n);
+        let mut row: Vec<E> = list::held(list::with_room(n));
         for r in from..to {
             let (o, i) = (r / inner, r % inner);
             row.clear();
@@ -216,10 +218,10 @@ pub struct Distinct {
 
 impl Distinct {
     /// Walks elements in the given order and starts a new group wherever `same` is false for neighbours.
-    pub fn walk(order: &[usize], same: impl Fn(usize, usize) -> bool) -> Distinct {
+    pub fn walk(order: &[usize], same: impl Fn(usize, usize) -> bool) -> Result<Distinct> {
         let mut out = Distinct {
             first: Vec::new(),
-            inverse: vec![0; order.len()],
+            inverse: list::filled(order.len(), 0)?,
             counts: Vec::new(),
         };
         let mut last = None;
@@ -227,27 +229,24 @@ impl Distinct {
             match (last, out.counts.last_mut()) {
                 (Some(l), Some(count)) if same(l, i) => *count += 1,
                 _ => {
-                    out.first.push(i);
-                    out.counts.push(1);
+                    list::push(&mut out.first, i)?;
+                    list::push(&mut out.counts, 1)?;
                 }
             }
             out.inverse[i] = out.first.len() as i64 - 1;
             last = Some(i);
         }
-        out
+        Ok(out)
     }
 }
 
 /// Positions of the elements in ascending order.
-pub fn order<T: Key>(x: &[T]) -> Vec<usize> {
-    fn sorted<T: Key, E: Entry>(x: &[T]) -> Vec<usize> {
-        let mut e: Vec<E> = x
-            .iter()
-            .enumerate()
-            .map(|(i, v)| E::new(v.key(), i))
-            .collect();
+pub fn order<T: Key>(x: &[T]) -> Result<Vec<usize>> {
+    fn sorted<T: Key, E: Entry>(x: &[T]) -> Result<Vec<usize>> {
+        let entries = x.iter().enumerate().map(|(i, v)| E::new(v.key(), i));
+        let mut e: Vec<E> = list::collected(entries)?;
         e.sort_unstable();
-        e.into_iter().map(|e| e.at()).collect()
+        list::collected(e.iter().map(|e| e.at()))
     }
     if T::WIDE || x.len() > u32::MAX as usize {
         sorted::<T, u128>(x)

@@ -74,7 +74,7 @@ fn extreme_share(x: &Tensor, dims: &[usize], largest: bool) -> Result<Tensor> {
         let best = |row: &[T]| row.iter().copied().fold(row.first().copied().unwrap_or_default(), |m, v| {
             if v.is_nan() || (largest && v > m) || (!largest && v < m) { v } else { m }
         });
-        let found: Vec<T> = (0..count).map(|r| best(&values[r * len..(r + 1) * len])).collect();
+        let found: Vec<T> = crate::list::collected((0..count).map(|r| best(&values[r * len..(r + 1) * len])))?;
         Tensor::from_slice_shaped(&found, &kept)?
     });
     let ties = magnitude.eq(&extreme)?.to_dtype(x.dtype())?;

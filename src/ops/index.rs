@@ -5,6 +5,7 @@ use crate::cpu::index::Combine;
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::list;
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
@@ -114,10 +115,10 @@ struct Plan {
 }
 
 /// Element offsets of every index of these axes, in row-major order.
-fn offsets(axes: &[(usize, isize)]) -> Vec<isize> {
+fn offsets(axes: &[(usize, isize)]) -> Result<Vec<isize>> {
     let mut out = vec![0isize];
     for &(n, stride) in axes {
-        let mut next = Vec::with_capacity(out.len() * n);
+        let mut next = list::with_room(out.len().saturating_mul(n))?;
         for &o in &out {
             for i in 0..n as isize {
                 next.push(o + i * stride);
@@ -125,7 +126,7 @@ fn offsets(axes: &[(usize, isize)]) -> Vec<isize> {
         }
         out = next;
     }
-    out
+    Ok(out)
 }
 
 /// The axes that are not indexed: those whose place in the result is before the indices', and those after.
@@ -171,7 +172,7 @@ fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan
     let before: SmallVec<[(usize, isize); 6]> = before.iter().map(axis).collect();
     let after: SmallVec<[(usize, isize); 6]> = after.iter().map(axis).collect();
     let count: usize = sizes.iter().product();
-    let mut at = vec![0isize; count];
+    let mut at = list::filled(count, 0isize)?;
     let empty = before.iter().chain(&after).any(|a| a.0 == 0);
     for (d, t) in indices {
         let n = x.sizes()[*d] as i64;
@@ -196,11 +197,11 @@ fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan
     out.extend(after.iter().map(|a| a.0));
     let (after_sizes, after_strides): (Sizes, shape::Strides) = after.iter().copied().unzip();
     let block = shape::is_contiguous(&after_sizes, &after_strides);
-    let inner = if block { Vec::new() } else { offsets(&after) };
+    let inner = if block { Vec::new() } else { offsets(&after)? };
     let run = block.then(|| after_sizes.iter().product::<usize>());
     Ok(Plan {
         sizes: out,
-        outer: offsets(&before),
+        outer: offsets(&before)?,
         at,
         inner,
         run,

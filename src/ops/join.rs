@@ -309,6 +309,7 @@ pub fn split(x: &Tensor, size: i64, dim: i64) -> Result<Vec<Tensor>> {
     } else {
         n.div_ceil(size).max(1)
     };
+    crate::list::check_tensors("split", count)?;
     let lengths = (0..count).map(|i| size.min(n - i * size));
     views(x, stretches(x, d, lengths), "SplitBackward0", move |g| {
         cat(&g, d as i64)
@@ -363,7 +364,7 @@ pub fn chunk(x: &Tensor, chunks: i64, dim: i64) -> Result<Vec<Tensor>> {
     let size = n / chunks + (n % chunks != 0) as i64;
     if size == 0 {
         // An axis without elements gives as many empty chunks as were asked for.
-        crate::list::check_tensors("chunk", chunks)?;
+        crate::list::check_tensors("chunk", chunks as usize)?;
         return split_with_sizes(x, &vec![0; chunks as usize], dim);
     }
     split(x, size, dim)
@@ -382,6 +383,7 @@ pub fn unbind(x: &Tensor, dim: i64) -> Result<Vec<Tensor>> {
         SmallVec::from_slice(x.strides()),
     );
     let (n, step) = (sizes.remove(d), strides.remove(d));
+    crate::list::check_tensors("unbind", n)?;
     let parts = (0..n)
         .map(|i| {
             (
@@ -414,11 +416,7 @@ fn split_evenly(x: &Tensor, sections: i64, dim: i64) -> Result<Vec<Tensor>> {
         "number of sections must be larger than 0, got {sections}"
     );
     // Every section is a tensor of its own, empty ones too.
-    crate::check!(
-        sections <= 1 << 24,
-        Runtime,
-        "tensor_split: {sections} sections are too many"
-    );
+    crate::list::check_tensors("tensor_split", sections as usize)?;
     let d = shape::wrap_dim(dim, x.ndim())?;
     let n = x.sizes()[d] as i64;
     let (size, longer) = (n / sections, n % sections);

@@ -40,8 +40,15 @@ fn check_length(pad: &[i64], ndim: usize) -> Result<()> {
 fn cropped(x: &Tensor, pads: &[(usize, i64, i64)]) -> Result<Tensor> {
     let mut x = x.clone();
     for &(d, before, after) in pads.iter().filter(|p| p.1 < 0 || p.2 < 0) {
-        let (before, after) = ((-before).max(0), (-after).max(0));
-        x = x.narrow(d as i64, before, x.sizes()[d] as i64 - before - after)?;
+        let n = x.sizes()[d] as i64;
+        let left = n.saturating_add(before.min(0)).saturating_add(after.min(0));
+        crate::check!(
+            n.saturating_add(before).saturating_add(after) >= 0 && left >= 0,
+            Runtime,
+            "The input size {n}, plus negative padding {before} and {after} resulted in a negative output size, which is \
+             invalid. Check dimension {d} of your input."
+        );
+        x = x.narrow(d as i64, -before.min(0), left)?;
     }
     Ok(x)
 }
@@ -54,7 +61,7 @@ pub fn constant_pad(x: &Tensor, pad: &[i64], value: Scalar) -> Result<Tensor> {
         let inside = cropped(&x.detach(), &pads)?;
         let mut sizes = shape::Sizes::from_slice(inside.sizes());
         for &(d, before, after) in &pads {
-            sizes[d] += (before.max(0) + after.max(0)) as usize;
+            sizes[d] += (before.max(0) as usize) + (after.max(0) as usize);
         }
         let out = Tensor::empty(&sizes, x.dtype(), x.device())?;
         out.fill(value)?;

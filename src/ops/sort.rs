@@ -6,6 +6,7 @@ use crate::cpu::sort::{Distinct, Rank, rank};
 use crate::dispatch_of;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::list;
 use crate::ops::args::Value;
 use crate::shape;
 use crate::tensor::Tensor;
@@ -174,7 +175,7 @@ struct Found {
 
 impl Found {
     fn new(d: Distinct) -> Result<Found> {
-        let first: Vec<i64> = d.first.iter().map(|&i| i as i64).collect();
+        let first: Vec<i64> = list::collected(d.first.iter().map(|&i| i as i64))?;
         Ok(Found {
             first: Tensor::from_slice(&first)?,
             inverse: Tensor::from_slice(&d.inverse)?,
@@ -187,8 +188,8 @@ impl Found {
 fn distinct_elements(op: &str, x: &Tensor, consecutive: bool) -> Result<Distinct> {
     Ok(dispatch_of!(op, x.dtype(), ordered, T => {
         let v = x.as_slice::<T>()?;
-        let order: Vec<usize> = if consecutive { (0..v.len()).collect() } else { crate::cpu::sort::order(v) };
-        Distinct::walk(&order, |a, b| v[a] == v[b])
+        let order = if consecutive { list::collected(0..v.len())? } else { crate::cpu::sort::order(v)? };
+        Distinct::walk(&order, |a, b| v[a] == v[b])?
     }))
 }
 
@@ -200,11 +201,13 @@ fn distinct_slices(op: &str, x: &Tensor, consecutive: bool) -> Result<Distinct> 
         use crate::cpu::sort::Key;
         let v = x.as_slice::<T>()?;
         let slice = |i: usize| &v[i * width..(i + 1) * width];
-        let mut order: Vec<usize> = (0..count).collect();
+        let mut order: Vec<usize> = list::collected(0..count)?;
         if !consecutive {
-            order.sort_by(|&a, &b| slice(a).iter().map(|v| v.key()).cmp(slice(b).iter().map(|v| v.key())));
+            // Positions decide ties, so that the sort need not be the stable one, which takes memory.
+            let keys = |i: usize| slice(i).iter().map(|v| v.key());
+            order.sort_unstable_by(|&a, &b| keys(a).cmp(keys(b)).then(a.cmp(&b)));
         }
-        Distinct::walk(&order, |a, b| slice(a) == slice(b))
+        Distinct::walk(&order, |a, b| slice(a) == slice(b))?
     }))
 }
 

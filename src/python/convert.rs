@@ -1,6 +1,6 @@
 //! Python values to arguments of the table and results back to Python.
 
-use super::error::{Object, from_py, to_py};
+use super::error::{from_py, to_py};
 use super::object::{is_tensor, peek, wrap};
 use super::types::{PyDType, PyDevice, PyGenerator, PyLayout, PyMemoryFormat, dtype_object};
 use crate::device::Device;
@@ -411,24 +411,6 @@ pub fn callback<T>(f: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T> {
 
 /// How messages name an argument's type.
 pub fn type_name(o: &Bound<'_, PyAny>) -> String {
-    let p: Object = o.as_ptr();
-    // SAFETY: a live object under the GIL.
-    if unsafe { is_tensor(p) } {
-        let t = o.get_type();
-        return t
-            .name()
-            .map(|n| n.to_string())
-            .unwrap_or_else(|_| "Tensor".into());
-    }
-    if let Some(items) = sequence(o) {
-        let kind = if o.is_instance_of::<PyTuple>() {
-            "tuple"
-        } else {
-            "list"
-        };
-        let inner: Vec<String> = items.iter().take(8).map(type_name).collect();
-        return format!("{kind} of ({})", inner.join(", "));
-    }
     o.get_type()
         .name()
         .map(|n| n.to_string())

@@ -6,6 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 
 /// An exception class that lives in a Python module.
 fn class(py: Python<'_>, module: &str, name: &str, message: String) -> PyErr {
@@ -83,14 +84,22 @@ pub fn guard_op<'a, T>(
             to_py(py, crate::storage::DeviceMemory::error(op())).restore(py);
             failed
         }
+        Err(panic) if panic.is::<crate::list::Exhausted>() => {
+            if let Some(e) = panic.downcast_ref::<crate::list::Exhausted>() {
+                to_py(py, e.error()).restore(py);
+            }
+            failed
+        }
         Err(panic) => {
             let what = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("unknown");
+            let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).take();
             PyRuntimeError::new_err(format!(
-                "internal error in rtorch (please report it): {what}"
+                "internal error in rtorch (please report it): {what}{}",
+                place.map(|p| format!(", at {p}")).unwrap_or_default()
             ))
             .restore(py);
             failed
@@ -98,20 +107,29 @@ pub fn guard_op<'a, T>(
     }
 }
 
-/// Runs an op: a CPU kernel that met device memory becomes an error that names it.
+/// Runs an op: a CPU kernel that met device memory becomes an error that names it, and one without memory for its
+/// scratch says so.
 pub fn on_host<T>(op: &str, f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(done) => done,
         Err(panic) if panic.is::<crate::storage::DeviceMemory>() => {
             Err(crate::storage::DeviceMemory::error(op))
         }
-        Err(panic) => std::panic::resume_unwind(panic),
+        Err(panic) => match panic.downcast_ref::<crate::list::Exhausted>() {
+            Some(e) => Err(e.error()),
+            None => std::panic::resume_unwind(panic),
+        },
     }
 }
 
+/// Where the last panic began, on whichever thread: only the hook is told.
+static PLACE: Mutex<Option<String>> = Mutex::new(None);
+
 /// Panics are reported as exceptions; nothing is printed.
 pub fn quiet_panics() {
-    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::set_hook(Box::new(|info| {
+        *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = info.location().map(|l| l.to_string());
+    }));
 }
 
 /// The interpreter token of a raw entry point.

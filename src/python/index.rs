@@ -83,17 +83,7 @@ fn key(o: &Bound<'_, PyAny>) -> PyResult<Key> {
             .unwrap_or(0)
             > 0;
     if sequence || many {
-        let t = if many || o.is_instance_of::<PyList>() || o.is_instance_of::<PyTuple>() {
-            py.import("rtorch")?.getattr("as_tensor")?.call1((o,))?
-        } else {
-            py.import("rtorch")?
-                .getattr("as_tensor")?
-                .call1((PyList::new(
-                    py,
-                    o.try_iter()?.collect::<PyResult<Vec<_>>>()?,
-                )?,))?
-        };
-        let t = tensor_of(&t)?;
+        let t = tensor_of(&py.import("rtorch")?.getattr("as_tensor")?.call1((o,))?)?;
         // An empty list selects nothing.
         let t = if t.numel() == 0 && !t.dtype().is_integral() {
             t.to_dtype(DType::I64).map_err(|e| to_py(py, e))?

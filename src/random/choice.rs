@@ -2,6 +2,7 @@
 
 use super::element::{Element, Real};
 use super::generator::Generator;
+use crate::list;
 
 /// Longest permutation that 32-bit draws shuffle; beyond it their remainders would be skewed.
 const NARROW_PERMUTATION: usize = (u32::MAX / 20) as usize;
@@ -36,7 +37,7 @@ pub fn permutation<T: Element>(generator: &mut Generator, out: &mut [T]) {
 /// `weights / q`, where `q` is [`super::exponential`] of rate 1 in the type of the weights.
 pub fn multinomial<T: Real>(generator: &mut Generator, out: &mut [i64], weights: &[T]) {
     let round = |value: f64| if T::WIDE { value } else { value as f32 as f64 };
-    let mut sums = Vec::with_capacity(weights.len());
+    let mut sums = list::held(list::with_room(weights.len()));
     let mut sum = 0.0;
     for weight in weights {
         sum = round(sum + weight.to_f64());

@@ -2,6 +2,7 @@
 
 use super::element::Real;
 use super::generator::Generator;
+use crate::list;
 
 /// Standard gamma value of shape `alpha` (Marsaglia and Tsang, "A simple method for generating gamma variables",
 /// 2000). Shapes below one use the value for `alpha + 1` times a power of a uniform.
@@ -61,7 +62,7 @@ pub fn dirichlet<T: Real>(
         return;
     }
     // All gamma values come before the first division, but that does not change the order of draws.
-    let mut gammas = vec![0f64; categories];
+    let mut gammas = list::held(list::filled(categories, 0f64));
     for (out, alpha) in out.chunks_mut(categories).zip(alpha.chunks(categories)) {
         for (slot, alpha) in gammas.iter_mut().zip(alpha) {
             *slot = gamma(generator, alpha.to_f64()).max(f64::MIN_POSITIVE);

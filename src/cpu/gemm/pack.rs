@@ -1,7 +1,7 @@
 //! Operands of a product and their copies in the order tiles read them.
 
 use crate::cpu::element::Element;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc};
 use std::any::TypeId;
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -118,14 +118,20 @@ impl Block {
             return;
         }
         let Ok(layout) = Layout::from_size_align(bytes.max(4096), 64) else {
-            handle_alloc_error(Layout::new::<u8>());
+            crate::list::exhausted(bytes)
         };
         *self = Block::EMPTY;
         // SAFETY: the size is not zero.
-        self.ptr = unsafe { alloc(layout) };
-        if self.ptr.is_null() {
-            handle_alloc_error(layout);
+        let mut ptr = unsafe { alloc(layout) };
+        if ptr.is_null() {
+            crate::cpu::alloc::empty_cache();
+            // SAFETY: as above.
+            ptr = unsafe { alloc(layout) };
         }
+        if ptr.is_null() {
+            crate::list::exhausted(bytes)
+        }
+        self.ptr = ptr;
         self.layout = Some(layout);
     }
 }

@@ -9,6 +9,7 @@ pub use columns::{fold, unfold};
 use super::element::{Acc, Element, Ordered};
 use super::gemm::{Scratch, Shared, Use};
 use super::parallel::for_range;
+use crate::list;
 
 /// The sizes of a pooling. Spaces have three dimensions; those that are missing are leading ones of size 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +148,7 @@ fn windows(
     span: impl Fn(usize, usize) -> Span,
     mut f: impl FnMut(usize, [Span; 3]),
 ) {
-    let last: Vec<Span> = (0..output[2]).map(|x| span(2, x)).collect();
+    let last: Vec<Span> = list::held(list::collected((0..output[2]).map(|x| span(2, x))));
     let mut at = 0;
     for z in 0..output[0] {
         let z = span(0, z);

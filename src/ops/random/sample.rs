@@ -7,6 +7,7 @@ use crate::autograd::{self, engine::grads, record_not_differentiable, record_sta
 use crate::device::Device;
 use crate::dtype::{DType, default_dtype};
 use crate::error::Result;
+use crate::list;
 use crate::ops::args::GeneratorHandle;
 use crate::random::{self, Real};
 use crate::shape::{self, Sizes};
@@ -178,14 +179,14 @@ fn multinomial(
                     random::multinomial::<T>(g, out, row);
                 }
             } else {
-                let mut q = vec![<T as random::Element>::from_f64(0.0); w.len()];
+                let mut q = list::filled(w.len(), <T as random::Element>::from_f64(0.0))?;
                 random::exponential::<T>(g, &mut q, 1.0);
                 for ((row, q), out) in w.chunks(n.max(1)).zip(q.chunks(n.max(1))).zip(drawn.chunks_mut(k)) {
-                    let score: Vec<f64> = row.iter().zip(q)
-                        .map(|(p, q)| <T as random::Element>::from_f64(p.to_f64() / q.to_f64()).to_f64())
-                        .collect();
-                    let mut order: Vec<usize> = (0..n).collect();
-                    order.sort_by(|&a, &b| score[b].total_cmp(&score[a]));
+                    let score: Vec<f64> = list::collected(row.iter().zip(q)
+                        .map(|(p, q)| <T as random::Element>::from_f64(p.to_f64() / q.to_f64()).to_f64()))?;
+                    let mut order: Vec<usize> = list::collected(0..n)?;
+                    // Positions decide ties: the stable sort takes memory.
+                    order.sort_unstable_by(|&a, &b| score[b].total_cmp(&score[a]).then(a.cmp(&b)));
                     for (slot, i) in out.iter_mut().zip(order) {
                         *slot = i as i64;
                     }

@@ -4,6 +4,7 @@ use super::buffer::from_buffer_object;
 use super::numpy::from_array;
 use crate::device::Device;
 use crate::dtype::{DType, default_dtype};
+use crate::list;
 use crate::python::convert;
 use crate::python::error::to_py;
 use crate::python::object::{Arg, tensor_of, wrap};
@@ -118,21 +119,27 @@ fn flatten(
             convert::type_name(o)
         )));
     }
-    let n = o.len()?;
-    if n != sizes[depth] {
-        return Err(PyValueError::new_err(format!(
+    let unequal = |n: usize| {
+        PyValueError::new_err(format!(
             "expected sequence of length {} at dim {depth} (got {n})",
             sizes[depth]
-        )));
+        ))
+    };
+    let n = o.len()?;
+    if n != sizes[depth] {
+        return Err(unequal(n));
     }
-    if let Ok(l) = o.cast::<PyList>() {
-        for item in l.iter() {
-            flatten(&item, depth + 1, sizes, out)?;
+    // What is read counts: classes of their own may give other than they say, and change meanwhile.
+    let mut read = 0;
+    for item in o.try_iter()? {
+        if read == n {
+            return Err(unequal(n + 1));
         }
-    } else {
-        for item in o.try_iter()? {
-            flatten(&item?, depth + 1, sizes, out)?;
-        }
+        flatten(&item?, depth + 1, sizes, out)?;
+        read += 1;
+    }
+    if read < n {
+        return Err(unequal(read));
     }
     Ok(())
 }
@@ -230,7 +237,9 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Te
     let mut sizes = Sizes::new();
     let mut leaf = None;
     nested_sizes(data, &mut sizes, &mut leaf)?;
-    let mut values = Vec::new();
+    // One list may be met many times, so that few objects can make more numbers than memory holds.
+    let count = shape::numel(&sizes).map_err(|e| to_py(py, e))?;
+    let mut values = list::with_room(count).map_err(|e| to_py(py, e))?;
     flatten(data, 0, &sizes, &mut values).map_err(too_big)?;
     if dtype.is_none() && values.iter().any(|v| matches!(v, Scalar::UInt(_))) {
         return Err(PyValueError::new_err("Overflow when unpacking long long"));
@@ -392,10 +401,17 @@ fn list(py: Python<'_>, t: &Tensor, d: usize, p: *const u8) -> PyResult<Py<PyAny
         return convert::scalar(py, unsafe { Scalar::read(p, t.dtype()) });
     }
     let step = t.strides()[d] * t.dtype().size() as isize;
-    let items = (0..t.sizes()[d] as isize)
-        .map(|i| list(py, t, d + 1, p.wrapping_offset(i * step)))
-        .collect::<PyResult<Vec<_>>>()?;
-    Ok(PyList::new(py, items)?.into_any().unbind())
+    let n = t.sizes()[d] as isize;
+    // SAFETY: a list of `n` places, each set once to a new reference while nobody else knows the list. Unlike
+    // `PyList::new` this reports it when memory does not suffice.
+    unsafe {
+        let out = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(n))?;
+        for i in 0..n {
+            let item = list(py, t, d + 1, p.wrapping_offset(i * step))?;
+            ffi::PyList_SetItem(out.as_ptr(), i, item.into_ptr());
+        }
+        Ok(out.unbind())
+    }
 }
 
 /// Nested lists of Python numbers.

@@ -40,7 +40,7 @@ fn from_typestr(s: &str) -> Option<DType> {
     let swapped = s.starts_with('>');
     DType::ALL
         .into_iter()
-        .find(|&d| typestr(d).is_some_and(|t| t[1..] == s[1..] && (!swapped || d.size() == 1)))
+        .find(|&d| typestr(d).is_some_and(|t| s.get(1..) == Some(&t[1..]) && (!swapped || d.size() == 1)))
 }
 
 /// An object kept alive by a storage. Tensors die under the GIL, or with the interpreter, when nothing is left to release.
