@@ -1,7 +1,7 @@
 """Calls with every kind of wrong argument end in a value or an ordinary exception.
 
-    python tests/test_fuzz.py SEED SECONDS        runs by itself and prints what it finds
-    python tests/test_fuzz.py SEED call NUMBER    makes one call of that run again
+python tests/test_fuzz.py SEED SECONDS        runs by itself and prints what it finds
+python tests/test_fuzz.py SEED call NUMBER    makes one call of that run again
 """
 
 import sys

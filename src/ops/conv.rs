@@ -119,10 +119,12 @@ impl Conv {
         let (x, w) = (input.sizes(), weight.sizes());
         let n = w.len() - 2;
         let groups = self.groups;
+        // Too many groups are refused below.
+        let all = w[1].saturating_mul(groups);
         let (expect_in, out_channels) = if self.transposed {
-            (w[0], w[1] * groups)
+            (w[0], all)
         } else {
-            (w[1] * groups, w[0])
+            (all, w[0])
         };
         let given = if self.transposed {
             "Given transposed=1".to_string()

@@ -189,7 +189,9 @@ fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan
                 Index,
                 "index {i} is out of bounds for dimension {d} with size {n}"
             );
-            *o += if i < 0 { i + n } else { i } as isize * stride;
+            // Where the result is empty, an index may be anything and is not used.
+            let i = if i < 0 { i.wrapping_add(n) } else { i } as isize;
+            *o = o.wrapping_add(i.wrapping_mul(stride));
         }
     }
     let mut out: Sizes = before.iter().map(|a| a.0).collect();
@@ -197,11 +199,15 @@ fn plan(x: &Tensor, indices: &[(usize, Tensor)], sizes: &[usize]) -> Result<Plan
     out.extend(after.iter().map(|a| a.0));
     let (after_sizes, after_strides): (Sizes, shape::Strides) = after.iter().copied().unzip();
     let block = shape::is_contiguous(&after_sizes, &after_strides);
-    let inner = if block { Vec::new() } else { offsets(&after)? };
+    let inner = if block || empty {
+        Vec::new()
+    } else {
+        offsets(&after)?
+    };
     let run = block.then(|| after_sizes.iter().product::<usize>());
     Ok(Plan {
         sizes: out,
-        outer: offsets(&before)?,
+        outer: if empty { Vec::new() } else { offsets(&before)? },
         at,
         inner,
         run,

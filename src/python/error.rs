@@ -128,7 +128,8 @@ static PLACE: Mutex<Option<String>> = Mutex::new(None);
 /// Panics are reported as exceptions; nothing is printed.
 pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|info| {
-        *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = info.location().map(|l| l.to_string());
+        *PLACE.lock().unwrap_or_else(PoisonError::into_inner) =
+            info.location().map(|l| l.to_string());
     }));
 }
 

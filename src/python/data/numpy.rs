@@ -38,9 +38,9 @@ fn typestr(d: DType) -> Option<&'static str> {
 
 fn from_typestr(s: &str) -> Option<DType> {
     let swapped = s.starts_with('>');
-    DType::ALL
-        .into_iter()
-        .find(|&d| typestr(d).is_some_and(|t| s.get(1..) == Some(&t[1..]) && (!swapped || d.size() == 1)))
+    DType::ALL.into_iter().find(|&d| {
+        typestr(d).is_some_and(|t| s.get(1..) == Some(&t[1..]) && (!swapped || d.size() == 1))
+    })
 }
 
 /// An object kept alive by a storage. Tensors die under the GIL, or with the interpreter, when nothing is left to release.

@@ -12,7 +12,7 @@ from .dropout import Dropout
 from .linear import Linear
 from .module import Module
 from .normalization import LayerNorm
-from .utils import args_of_base
+from .utils import _check_layers, args_of_base
 
 __all__ = [
     "Transformer",
@@ -55,6 +55,7 @@ def _activation(activation):
 
 
 def _clones(module, count):
+    _check_layers(count)
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
 
 

@@ -21,6 +21,15 @@ _triple = _ntuple(3, "_triple")
 _quadruple = _ntuple(4, "_quadruple")
 
 
+# More layers than this would take longer to make than anyone waits, and more memory than there is.
+_MOST_LAYERS = 1 << 14
+
+
+def _check_layers(count):
+    if count > _MOST_LAYERS:
+        raise RuntimeError(f"can't allocate memory for {count} layers; at most {_MOST_LAYERS} can be stacked")
+
+
 def _reverse_repeat_tuple(values, n):
     return tuple(v for v in reversed(values) for _ in range(n))
 
