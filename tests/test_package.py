@@ -106,3 +106,11 @@ def test_op_names_are_found_where_the_row_says():
             if not hasattr(home, row["name"]):
                 missing.append(f"{space}.{row['name']}")
     assert not missing
+
+
+def test_names_imported_late_exist():
+    """A name that is promised and not there would fail as an import error in the user's program."""
+    from rtorch import _lazy
+
+    for name in [*sorted(_lazy._MODULES), *_lazy._HOMES]:
+        assert getattr(rtorch, name) is not None, name

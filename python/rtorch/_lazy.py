@@ -3,7 +3,7 @@
 import importlib
 
 _MODULES = frozenset(
-    "amp autograd backends cuda distributed distributions fft func gpu jit linalg masked multiprocessing nn optim "
+    "amp autograd backends cuda distributed distributions fft gpu jit linalg multiprocessing nn optim "
     "overrides random return_types safetensors serialization signal special storage testing utils vision".split()
 )
 # Names that live in a submodule and are reached from the top.
@@ -16,7 +16,6 @@ _HOMES = {
     "seed": "random",
     "initial_seed": "random",
     "fork_rng": "random",
-    "vmap": "func",
     "autocast": "amp",
     "finfo": "_dtype_info",
     "iinfo": "_dtype_info",
