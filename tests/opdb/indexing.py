@@ -335,10 +335,18 @@ op(
     given(
         *(
             lambda make, how=how: S(make.distinct(5, 2), how, lengths=torch.tensor([2, 3]))
-            for how in ("sum", "mean", "max", "min")
+            for how in ("sum", "mean", "max", "min", "prod")
         )
     ),
     gradgrad=False,
+    errors=[
+        Error(
+            lambda make: S(make(3), "sum", lengths=torch.tensor([1])),
+            RuntimeError,
+            "Expected all rows of lengths along axis to sum",
+        ),
+        Error(lambda make: S(make(3), "sum"), RuntimeError, "Either lengths or offsets must be defined"),
+    ],
     forms=False,
     layouts=False,
 )

@@ -318,17 +318,32 @@ op(
     **{**LINALG, "dtypes": "f"},
     gradgrad=False,
 )
+
+
+def through_eigenvalues(x):
+    l, v = np.linalg.eig(x)
+    return (v * np.exp(l)[..., None, :] @ np.linalg.inv(v)).real
+
+
 op(
     "matrix_exp",
     None,
     given(lambda make: torch.zeros(2, 2, dtype=make.dtype), lambda make: make.tensor([[1.0, 2.0], [0.0, 1.0]])),
     **LINALG,
+    errors=[NOT_SQUARE],
     check=lambda r, s: close(
         r,
         s.args[0] * 0 + torch.eye(2).to(r.dtype)
         if float(s.args[0].abs().sum()) == 0
         else torch.tensor([[math.e, 2 * math.e], [0, math.e]]).to(r.dtype),
     ),
+)
+op(
+    "matrix_exp",
+    through_eigenvalues,
+    calls((), shapes=((3, 3), (2, 4, 4))),
+    **{**LINALG, "dtypes": "f", "tol": (1e-4, 1e-4)},
+    gives="same",
 )
 op(
     "svdvals",
@@ -378,7 +393,10 @@ op(
     None,
     squares(),
     **LINALG,
-    grad=False,
+    errors=[
+        NOT_SQUARE,
+        Error(lambda make: S(make.tensor([[math.inf, 0], [0, 1]])), RuntimeError, "should not contain infs or NaNs"),
+    ],
     check=lambda r, s: np.testing.assert_allclose(
         np.sort_complex(r.numpy()), np.sort_complex(np.linalg.eigvals(s.args[0].numpy())), rtol=1e-3, atol=1e-4
     ),
@@ -407,11 +425,32 @@ op(
 op(
     "lu",
     None,
-    given(lambda make: make.regular(3), lambda make: make.regular(3, 2)),
-    **{**LINALG, "dtypes": "f"},
+    given(
+        lambda make: make.regular(3),
+        lambda make: make.regular(3, 2),
+        lambda make: make(2, 4),
+        lambda make: make(4, 2),
+    ),
+    **LINALG,
     space="linalg",
     check=lambda r, s: close(r[0] @ r[1] @ r[2], s.args[0]),
-    grad=False,
+)
+op(
+    "lu",
+    None,
+    squares(),
+    **{**LINALG, "dtypes": "f"},
+    space="",
+    check=lambda r, s: close(product_of(*r), s.args[0]),
+)
+op(
+    "lu_solve",
+    None,
+    given(lambda make: (make(3, 2), *torch.linalg.lu_factor(make.regular(3)))),
+    **{**LINALG, "dtypes": "f"},
+    space="",
+    layouts=False,
+    check=lambda r, s: close(product_of(*s.args[1:]) @ r, s.args[0]),
 )
 op(
     "lu_factor",
@@ -448,23 +487,56 @@ op(
 op(
     "lu_solve",
     None,
-    given(lambda make: (*torch.linalg.lu_factor(make.regular(3)), make(3, 2))),
-    **{**LINALG, "dtypes": "f"},
+    given(
+        lambda make: (*torch.linalg.lu_factor(make.regular(3)), make(3, 2)),
+        lambda make: S(*torch.linalg.lu_factor(make.regular(3)), make(2, 3), left=False),
+        lambda make: S(*torch.linalg.lu_factor(make.regular(3, 2)), make(3, 1), adjoint=True),
+    ),
+    **LINALG,
     space="linalg",
-    grad=False,
     layouts=False,
-    check=lambda r, s: close(product_of(*s.args[:2]) @ r, s.args[2]),
+    check=lambda r, s: close(undone(r, *s.args[:2], **s.kwargs), s.args[2].expand(*r.shape)),
+)
+
+
+def undone(x, lu, pivots, left=True, adjoint=False):
+    a = product_of(lu, pivots)
+    a = a.mH if adjoint else a
+    return a @ x if left else x @ a
+
+
+op(
+    "lstsq",
+    None,
+    given(
+        lambda make: (make(5, 3), make(5, 2)),
+        lambda make: S(make(5, 3), make(5, 2), driver="gelsd"),
+        lambda make: (make(2, 4), make(2)),
+        lambda make: (make.tensor([[1.0, 2.0], [2.0, 4.0], [0.0, 0.0]]), make(3)),
+    ),
+    space="linalg",
+    **LINALG,
+    grad=False,
+    check=lambda r, s: [
+        close(want, torch.from_numpy(np.asarray(have)))
+        for want, have in zip(r, np.linalg.lstsq(s.args[0].numpy(), s.args[1].numpy(), rcond=None))
+        if want.numel()
+    ],
 )
 op(
     "lstsq",
     None,
-    given(lambda make: (make(5, 3), make(5, 2))),
+    given(lambda make: S(make(5, 3), make(5, 2), driver="gels"), lambda make: S(make(2, 3), make(2, 1))),
     space="linalg",
+    **LINALG,
+    check=lambda r, s: close(s.args[0].mH @ (s.args[0] @ r[0] - s.args[1]), 0 * (s.args[0].mH @ s.args[1])),
+)
+op(
+    "pinv",
+    lambda x, hermitian: np.linalg.pinv(x, hermitian=hermitian),
+    given(lambda make: S(make.spd(3), hermitian=True), lambda make: S(make.tensor([[2, 2], [2, 2]]), hermitian=True)),
     **{**LINALG, "dtypes": "f"},
     grad=False,
-    check=lambda r, s: close(
-        r[0], torch.from_numpy(np.linalg.lstsq(s.args[0].numpy(), s.args[1].numpy(), rcond=None)[0])
-    ),
 )
 op("pinv pinverse", np.linalg.pinv, calls((), shapes=((3, 3), (4, 2))), **{**LINALG, "dtypes": "f"}, gradgrad=False)
 op(
@@ -479,7 +551,11 @@ op(
 op(
     "cond",
     lambda x, p=None: np.linalg.cond(x, p),
-    given(lambda make: make.regular(3), lambda make: make.regular(3, 2)),
+    given(
+        lambda make: make.regular(3),
+        lambda make: make.regular(3, 2),
+        *(lambda make, p=p: (make.regular(3, 2), p) for p in (1, -1, 2, -2, math.inf, -math.inf, "fro", "nuc")),
+    ),
     **{**LINALG, "dtypes": "f"},
     gradgrad=False,
     space="linalg",
@@ -522,19 +598,29 @@ op(
     "householder_product orgqr",
     None,
     given(lambda make: torch.geqrf(make(4, 3))),
-    **{**LINALG, "dtypes": "f"},
-    grad=False,
+    **LINALG,
     layouts=False,
-    check=lambda r, s: close(r.mT @ r, torch.eye(3, dtype=r.dtype)),
+    check=lambda r, s: close(r.mH @ r, torch.eye(3, dtype=r.dtype)),
 )
+
+
+def reflected(a, tau, other, left=True, transpose=False):
+    q = torch.linalg.householder_product(a, tau)
+    q = q.mH if transpose else q
+    return q @ other if left else other @ q
+
+
 op(
     "ormqr",
     None,
-    given(lambda make: (*torch.geqrf(make(3, 3)), make(3, 2))),
-    **{**LINALG, "dtypes": "f"},
-    grad=False,
+    given(
+        lambda make: (*torch.geqrf(make(3, 3)), make(3, 2)),
+        lambda make: S(*torch.geqrf(make(3, 3)), make(2, 3), left=False),
+        lambda make: S(*torch.geqrf(make(3, 3)), make(3, 2), transpose=True),
+    ),
+    **LINALG,
     layouts=False,
-    check=lambda r, s: close(r, torch.linalg.householder_product(*s.args[:2]) @ s.args[2]),
+    check=lambda r, s: close(r, reflected(*s.args, **s.kwargs)),
 )
 op(
     "geqrf",
@@ -652,12 +738,16 @@ op(
     "stft",
     short_time,
     given(
-        lambda make: S(make(40), 8, hop_length=4, window=make(8, low=0.5, high=1), center=False, return_complex=True)
+        lambda make: S(make(40), 8, hop_length=4, window=make(8, low=0.5, high=1), center=False, return_complex=True),
+        lambda make: S(make(2, 20), 8, hop_length=3, window=make(8), center=False, return_complex=True),
     ),
     gives=None,
     tol=(1e-5, 1e-5),
     forms=False,
-    constants=("window",),
+    errors=[
+        Error(lambda make: S(make(40), 8), RuntimeError, "requires the return_complex parameter"),
+        Error(lambda make: S(make(4), 8, center=False, return_complex=True), RuntimeError, "expected 0 < n_fft < 4"),
+    ],
 )
 op(
     "istft",
@@ -670,7 +760,6 @@ op(
             window=torch.ones(8, dtype=make.dtype),
         )
     ),
-    grad=False,
     forms=False,
     layouts=False,
     check=lambda r, s: close(torch.stft(r, 8, hop_length=4, window=s.kwargs["window"], return_complex=True), s.args[0]),

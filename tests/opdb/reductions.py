@@ -345,6 +345,25 @@ op(
     ),
     lambda make: iter([S(make(5)), S(make(3, 4)), S(make(3, 4), dim=0), S(make(6), spacing=0.5)]),
     gives=None,
+    errors=[
+        Error(lambda make: S(make(1)), RuntimeError, "expected each dimension size to be at least edge_order"),
+        Error(lambda make: S(make(3), edge_order=3), RuntimeError, "only supports edge_order=1 and edge_order=2"),
+    ],
+)
+op(
+    "gradient",
+    lambda x, spacing, edge_order: (
+        tuple(np.gradient(x, *spacing, edge_order=edge_order))
+        if x.ndim > 1
+        else (np.gradient(x, *spacing, edge_order=edge_order),)
+    ),
+    lambda make: iter(
+        S(make(*sizes), spacing=[make.tensor(np.cumsum(np.arange(1, n + 1) ** 0.5)) for n in sizes], edge_order=edge)
+        for edge in (1, 2)
+        for sizes in ((5,), (3, 4))
+    ),
+    gives=None,
+    layouts=False,
 )
 
 # Softmax and its family.

@@ -237,21 +237,12 @@ fn rotation(a: f64, b: f64, g: f64) -> (f64, f64) {
     (c, c * t)
 }
 
-/// Rotates columns p and q of a matrix with rows of `n`.
-fn rotate_columns<F: Field>(a: &mut [F], n: usize, p: usize, q: usize, c: f64, s: F) {
-    let c = F::real(c);
-    for row in a.chunks_exact_mut(n) {
-        let (x, y) = (row[p], row[q]);
-        row[p] = c * x - s.conj() * y;
-        row[q] = s * x + c * y;
-    }
-}
-
 /// Eigenvalues, ascending, and eigenvectors as columns of `v` of the Hermitian n x n matrix `a`, which is overwritten.
 pub fn eigh<F: Field>(a: &mut [F], n: usize, values: &mut [f64], v: &mut [F]) {
-    v.fill(F::real(0.0));
+    // Contiguous eigenvectors.
+    let mut vectors = vec![F::real(0.0); n * n];
     for i in 0..n {
-        v[i * n + i] = F::real(1.0);
+        vectors[i * n + i] = F::real(1.0);
     }
     let total: f64 = a.iter().map(|x| x.abs().powi(2)).sum::<f64>().sqrt();
     for _ in 0..SWEEPS {
@@ -264,16 +255,19 @@ pub fn eigh<F: Field>(a: &mut [F], n: usize, values: &mut [f64], v: &mut [F]) {
                 if size <= 1e-16 * total || size == 0.0 {
                     continue;
                 }
-                let (c, s) = rotation(a[p * n + p].re(), a[q * n + q].re(), size);
+                let (x, y) = (a[p * n + p].re(), a[q * n + q].re());
+                let (c, s) = rotation(x, y, size);
+                let moved = s / c * size;
                 let s = F::real(s) * phase(g);
-                rotate_columns(a, n, p, q, c, s);
-                let c = F::real(c);
+                // The columns are the rows' conjugates.
+                rotate_pair(a, n, p, q, c, s.conj());
                 for j in 0..n {
-                    let (x, y) = (a[p * n + j], a[q * n + j]);
-                    a[p * n + j] = c * x - s * y;
-                    a[q * n + j] = s.conj() * x + c * y;
+                    a[j * n + p] = a[p * n + j].conj();
+                    a[j * n + q] = a[q * n + j].conj();
                 }
-                rotate_columns(v, n, p, q, c.re(), s);
+                (a[p * n + p], a[q * n + q]) = (F::real(x - moved), F::real(y + moved));
+                (a[p * n + q], a[q * n + p]) = (F::real(0.0), F::real(0.0));
+                rotate_pair(&mut vectors, n, p, q, c, s);
             }
         }
         if off.is_nan() || off <= 4e-16 * total {
@@ -285,70 +279,98 @@ pub fn eigh<F: Field>(a: &mut [F], n: usize, values: &mut [f64], v: &mut [F]) {
     for (to, &from) in order.iter().enumerate() {
         values[to] = a[from * n + from].re();
     }
-    let copy = v.to_vec();
-    for row in 0..n {
-        for (to, &from) in order.iter().enumerate() {
-            v[row * n + to] = copy[row * n + from];
+    for (to, &from) in order.iter().enumerate() {
+        for row in 0..n {
+            v[row * n + to] = vectors[from * n + row];
         }
+    }
+}
+
+/// The inner product of two columns, in several sums so that they run side by side.
+fn inner<F: Field>(x: &[F], y: &[F]) -> F {
+    const LANES: usize = 8;
+    let mut sums = [F::real(0.0); LANES];
+    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    let mut rest = F::real(0.0);
+    for (&x, &y) in xs.remainder().iter().zip(ys.remainder()) {
+        rest += x.conj() * y;
+    }
+    for (x, y) in xs.zip(ys) {
+        for i in 0..LANES {
+            sums[i] += x[i].conj() * y[i];
+        }
+    }
+    sums.into_iter().fold(rest, |a, b| a + b)
+}
+
+/// Rotates columns p < q of a matrix of which columns are contiguous.
+fn rotate_pair<F: Field>(columns: &mut [F], len: usize, p: usize, q: usize, c: f64, s: F) {
+    let (left, right) = columns.split_at_mut(q * len);
+    let c = F::real(c);
+    for (a, b) in left[p * len..(p + 1) * len]
+        .iter_mut()
+        .zip(&mut right[..len])
+    {
+        let (x, y) = (*a, *b);
+        *a = c * x - s.conj() * y;
+        *b = s * x + c * y;
     }
 }
 
 /// The singular value decomposition of an m x n matrix with m >= n: `a` becomes U (m x n), values descend, and the
 /// columns of `v` (n x n) are the right vectors.
 pub fn svd<F: Field>(a: &mut [F], m: usize, n: usize, values: &mut [f64], v: &mut [F]) {
-    v.fill(F::real(0.0));
-    for i in 0..n {
-        v[i * n + i] = F::real(1.0);
+    // Contiguous columns, the left ones and the right ones.
+    let mut left = vec![F::real(0.0); m * n];
+    let mut right = vec![F::real(0.0); n * n];
+    for j in 0..n {
+        for i in 0..m {
+            left[j * m + i] = a[i * n + j];
+        }
+        right[j * n + j] = F::real(1.0);
     }
+    let square = |x: &[F]| x.iter().map(|x| x.abs().powi(2)).sum::<f64>();
+    let tolerance = 1e-15 * (m as f64).sqrt();
     for _ in 0..SWEEPS {
         let mut rotated = false;
+        let mut squares: Vec<f64> = left.chunks_exact(m.max(1)).map(square).collect();
         for p in 0..n {
             for q in p + 1..n {
-                let (mut x, mut y, mut g) = (0.0, 0.0, F::real(0.0));
-                for row in a.chunks_exact(n) {
-                    x += row[p].abs().powi(2);
-                    y += row[q].abs().powi(2);
-                    g += row[p].conj() * row[q];
-                }
-                let size = g.abs();
+                let g = inner(&left[p * m..(p + 1) * m], &left[q * m..(q + 1) * m]);
+                let (x, y, size) = (squares[p], squares[q], g.abs());
                 // A NaN anywhere ends the search.
-                if size == 0.0
-                    || size.is_nan()
-                    || size <= 1e-15 * (m as f64).sqrt() * (x * y).sqrt()
-                {
+                if size == 0.0 || size.is_nan() || size <= tolerance * x.sqrt() * y.sqrt() {
                     continue;
                 }
                 rotated = true;
                 let (c, s) = rotation(x, y, size);
+                // What one column loses the other gains.
+                let moved = s / c * size;
+                (squares[p], squares[q]) = ((x - moved).max(0.0), y + moved);
                 let s = F::real(s) * phase(g);
-                rotate_columns(a, n, p, q, c, s);
-                rotate_columns(v, n, p, q, c, s);
+                rotate_pair(&mut left, m, p, q, c, s);
+                rotate_pair(&mut right, n, p, q, c, s);
             }
         }
         if !rotated {
             break;
         }
     }
-    let norms: Vec<f64> = (0..n)
-        .map(|j| {
-            a.chunks_exact(n.max(1))
-                .map(|r| r[j].abs().powi(2))
-                .sum::<f64>()
-                .sqrt()
-        })
+    let norms: Vec<f64> = left
+        .chunks_exact(m.max(1))
+        .map(|x| square(x).sqrt())
         .collect();
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&i, &j| norms[j].total_cmp(&norms[i]));
-    let (left, right) = (a.to_vec(), v.to_vec());
     let top = order.first().map_or(0.0, |&i| norms[i]);
     for (to, &from) in order.iter().enumerate() {
         values[to] = norms[from];
         for row in 0..n {
-            v[row * n + to] = right[row * n + from];
+            v[row * n + to] = right[from * n + row];
         }
         if norms[from] > top * 1e-300 && norms[from] > 0.0 {
             for row in 0..m {
-                a[row * n + to] = left[row * n + from] / F::real(norms[from]);
+                a[row * n + to] = left[from * m + row] / F::real(norms[from]);
             }
         } else {
             for row in 0..m {

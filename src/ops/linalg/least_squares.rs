@@ -3,16 +3,28 @@
 use super::norms::{number, tolerance};
 use super::*;
 
-/// The pseudo-inverse without history: singular values at most `max(atol, rtol * largest)` count as zero.
+/// The pseudo-inverse of matrices, the sizes of their singular values, and which of these count.
+struct Inverse {
+    out: Tensor,
+    values: Tensor,
+    counted: Tensor,
+}
+
+/// Singular values at most `max(atol, rtol * largest)` count as zero; no history.
 fn pinv_data(
     a: &Tensor,
     atol: Option<&Tensor>,
     rtol: Option<&Tensor>,
     hermitian: bool,
-) -> Result<Tensor> {
+) -> Result<Inverse> {
     let (m, n) = (a.size(-2)?, a.size(-1)?);
     if a.numel() == 0 {
-        return Tensor::zeros(&with_tail(a, &[n, m]), a.dtype(), a.device());
+        let k = with_tail(a, &[m.min(n)]);
+        return Ok(Inverse {
+            out: Tensor::zeros(&with_tail(a, &[n, m]), a.dtype(), a.device())?,
+            values: Tensor::zeros(&k, a.dtype().to_real(), a.device())?,
+            counted: Tensor::zeros(&k, DType::Bool, a.device())?,
+        });
     }
     let (u, s, vh) = if hermitian {
         let (l, v) = decompose::eigh("linalg.eigh", a, "L")?;
@@ -21,12 +33,17 @@ fn pinv_data(
     } else {
         svd(a, false)?
     };
-    let size = s.abs()?;
-    let keep = size.gt(&tolerance(&size, (m, n), atol, rtol)?.unsqueeze(-1)?)?;
-    let inverse = keep
+    let values = s.abs()?;
+    let counted = values.gt(&tolerance(&values, (m, n), atol, rtol)?.unsqueeze(-1)?)?;
+    let inverse = counted
         .where_(&s.reciprocal()?, &Tensor::wrapped(0i64)?)?
         .to_dtype(a.dtype())?;
-    columns_by(&adjoint(&vh)?, &inverse)?.matmul(&adjoint(&u)?)
+    let out = columns_by(&adjoint(&vh)?, &inverse)?.matmul(&adjoint(&u)?)?;
+    Ok(Inverse {
+        out,
+        values,
+        counted,
+    })
 }
 
 /// The pseudo-inverse.
@@ -47,10 +64,19 @@ fn pinv(
     if hermitian {
         check_square("linalg.eigh", a)?;
     }
-    let out = autograd::no_grad(|| pinv_data(&a.detach(), atol, rtol, hermitian))?;
+    Ok(pinv_recorded(a, atol, rtol, hermitian)?.out)
+}
+
+fn pinv_recorded(
+    a: &Tensor,
+    atol: Option<&Tensor>,
+    rtol: Option<&Tensor>,
+    hermitian: bool,
+) -> Result<Inverse> {
+    let made = autograd::no_grad(|| pinv_data(&a.detach(), atol, rtol, hermitian))?;
     if autograd::needs_grad(&[a]) {
-        let (sa, sp) = (Saved::input(a), Saved::output(&out, 0));
-        record("LinalgPinvBackward0", &[a], &[&out], move |g| {
+        let (sa, sp) = (Saved::input(a), Saved::output(&made.out, 0));
+        record("LinalgPinvBackward0", &[a], &[&made.out], move |g| {
             let (a, p, g) = (sa.get(g)?, sp.get(g)?, g.get(0)?);
             let (ph, gh) = (adjoint(&p)?, adjoint(&g)?);
             let main = ph.matmul(&g)?.matmul(&ph)?;
@@ -62,7 +88,7 @@ fn pinv(
             grads([Some(left.add(&right)?.sub(&main)?)])
         });
     }
-    Ok(out)
+    Ok(made)
 }
 
 const LSTSQ: &str = "torch.linalg.lstsq";
@@ -133,24 +159,13 @@ fn lstsq(a: &Tensor, b: &Tensor, rcond: Option<f64>, driver: Option<&str>) -> Re
         wide_b
     };
     let (left, right) = systems::same_batch(&wide_a, &right)?;
-    let x = pinv(&left, atol.as_ref(), rtol.as_ref(), false)?.matmul(&right)?;
-    let batch = &left.sizes()[..left.ndim() - 2];
-    let (ranks, s) = autograd::no_grad(|| -> Result<(Tensor, Tensor)> {
-        let a = left.detach();
-        if a.numel() == 0 {
-            let k = with_tail(&a, &[m.min(n)]);
-            return Ok((
-                Tensor::zeros(batch, DType::I64, a.device())?,
-                Tensor::zeros(&k, DType::F64, a.device())?,
-            ));
-        }
-        let s = svd(&a, false)?.1;
-        let least = tolerance(&s, (m, n), atol.as_ref(), rtol.as_ref())?.unsqueeze(-1)?;
-        let ranks = s
-            .gt(&least)?
-            .sum_with(&[s.ndim() - 1], false, Some(DType::I64))?;
-        Ok((ranks, s))
-    })?;
+    let Inverse {
+        out: inverse,
+        values: s,
+        counted,
+    } = pinv_recorded(&left, atol.as_ref(), rtol.as_ref(), false)?;
+    let x = inverse.matmul(&right)?;
+    let ranks = counted.sum_with(&[counted.ndim() - 1], false, Some(DType::I64))?;
     let full = ranks.as_slice::<i64>()?.iter().all(|&r| r as usize == n);
     let real = dtype.to_real();
     let residuals = if m > n && driver != "gelsy" && (full || driver == "gels") {
