@@ -129,9 +129,16 @@ pub fn solve_triangular<F: Field>(
         for j in others {
             let f = t[i * n + j];
             if f != F::real(0.0) {
-                for c in 0..k {
-                    let v = b[j * k + c];
-                    b[i * k + c] -= f * v;
+                // Both rows as slices: the loop runs in vectors.
+                let (to, from) = if i < j {
+                    let (top, rest) = b.split_at_mut(j * k);
+                    (&mut top[i * k..(i + 1) * k], &rest[..k])
+                } else {
+                    let (top, rest) = b.split_at_mut(i * k);
+                    (&mut rest[..k], &top[j * k..(j + 1) * k])
+                };
+                for (t, &v) in to.iter_mut().zip(from) {
+                    *t -= f * v;
                 }
             }
         }
