@@ -7,6 +7,7 @@ pub mod archive;
 pub mod graph;
 mod json;
 pub mod legacy;
+mod names;
 pub mod pickle;
 mod rebuild;
 pub mod safetensors;

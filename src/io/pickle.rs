@@ -420,9 +420,9 @@ impl<'a> Machine<'a> {
 
     /// Pushes what a dotted name stands for.
     fn named(&mut self, module: String, name: String) -> Result<()> {
-        let node = super::rebuild::global(module, name);
+        let node = super::names::global(module, name);
         if let Node::Global { module, name } = &node
-            && !super::rebuild::is_known(module, name)
+            && !super::names::is_known(module, name)
         {
             self.graph.foreign.push((module.clone(), name.clone()));
         }

@@ -1,7 +1,7 @@
 //! Writes a graph as a pickle stream of protocol 2, with the instructions that PyTorch's restricted reader knows.
 
 use super::graph::{DictKind, Graph, Id, Node, TensorNode};
-use super::rebuild::STORAGES;
+use super::names::STORAGES;
 use crate::dtype::DType;
 use crate::error::Result;
 use std::collections::HashMap;

@@ -79,26 +79,6 @@ fn safe_softmax(x: &Tensor) -> Result<Tensor> {
     Ok(out)
 }
 
-/// Zeroes elements with probability `p` and scales the others to keep the mean.
-pub fn dropout(x: &Tensor, p: f64) -> Result<Tensor> {
-    crate::check!(
-        (0.0..=1.0).contains(&p),
-        Runtime,
-        "dropout probability has to be between 0 and 1, but got {p}"
-    );
-    if p == 0.0 {
-        return Ok(x.clone());
-    }
-    let keep = Tensor::empty(x.sizes(), DType::F32, x.device())?;
-    let generator = super::random::default_generator();
-    {
-        let mut generator = generator.lock().unwrap_or_else(|e| e.into_inner());
-        crate::random::bernoulli(&mut generator, fill_slice::<f32>(&keep)?, 1.0 - p);
-    }
-    let scale = if p == 1.0 { 0.0 } else { 1.0 / (1.0 - p) };
-    x.mul(&keep.mul_scalar(scale)?.to_dtype(x.dtype())?)
-}
-
 /// Whether key j may be seen by query i: no key after the query.
 fn causal_mask(queries: usize, keys: usize) -> Result<Tensor> {
     let t = Tensor::empty(&[queries, keys], DType::Bool, crate::device::Device::Cpu)?;
@@ -217,7 +197,7 @@ pub fn attention(
             scores.add(&m.to_dtype(compute)?)?
         };
     }
-    let weights = dropout(&safe_softmax(&scores)?, o.dropout)?;
+    let weights = super::dropout::dropped(&safe_softmax(&scores)?, o.dropout)?;
     weights.matmul(&v)?.to_dtype(dtype)
 }
 

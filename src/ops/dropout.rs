@@ -119,6 +119,11 @@ fn drop_of(x: &Tensor, p: f64, train: bool, form: Form, kind: Kind) -> Result<Te
     x.mul(&noise)?.add(&shift)
 }
 
+/// Zeroes elements with probability `p` and scales the others to keep the mean.
+pub fn dropped(x: &Tensor, p: f64) -> Result<Tensor> {
+    drop_of(x, p, true, PLAIN, Kind::Runtime)
+}
+
 /// Runs `f` on `x`, or over it.
 fn maybe_over(
     x: &Tensor,

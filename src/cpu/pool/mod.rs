@@ -379,6 +379,25 @@ fn share<T: Element>(
     }
 }
 
+/// Pixels of a plane on both sides of an adaptive pooling, whose buffers hold `planes` of them.
+fn sides<T>(
+    planes: usize,
+    size: [usize; 3],
+    out_size: [usize; 3],
+    before: &[T],
+    after: &[T],
+) -> (usize, usize) {
+    let counts = (
+        size.iter().product::<usize>(),
+        out_size.iter().product::<usize>(),
+    );
+    assert_eq!(
+        (before.len(), after.len()),
+        (planes * counts.0, planes * counts.1)
+    );
+    counts
+}
+
 /// Window `o` of `out` that together cover `size` pixels, overlapping where the sizes do not divide.
 fn adaptive(size: usize, out: usize, o: usize) -> Span {
     let first = o * size / out;
@@ -402,14 +421,7 @@ pub fn adaptive_avg_pool<T: Element>(
     input: &[T],
     output: &mut [T],
 ) {
-    let (pixels_in, pixels_out) = (
-        size.iter().product::<usize>(),
-        out_size.iter().product::<usize>(),
-    );
-    assert_eq!(
-        (input.len(), output.len()),
-        (planes * pixels_in, planes * pixels_out)
-    );
+    let (pixels_in, pixels_out) = sides(planes, size, out_size, input, output);
     each_plane(output, planes, pixels_in.max(pixels_out), |plane, out| {
         let x = plane_of(input, plane, pixels_in);
         let span = |d: usize, o: usize| adaptive(size[d], out_size[d], o);
@@ -430,14 +442,7 @@ pub fn adaptive_avg_pool_backward<T: Element>(
     grad_output: &[T],
     grad_input: &mut [T],
 ) {
-    let (pixels_in, pixels_out) = (
-        size.iter().product::<usize>(),
-        out_size.iter().product::<usize>(),
-    );
-    assert_eq!(
-        (grad_input.len(), grad_output.len()),
-        (planes * pixels_in, planes * pixels_out)
-    );
+    let (pixels_in, pixels_out) = sides(planes, size, out_size, grad_input, grad_output);
     each_plane_of_sums(
         grad_input,
         planes,
@@ -464,14 +469,7 @@ pub fn adaptive_max_pool<T: Ordered>(
     output: &mut [T],
     indices: &mut [i64],
 ) {
-    let (pixels_in, pixels_out) = (
-        size.iter().product::<usize>(),
-        out_size.iter().product::<usize>(),
-    );
-    assert_eq!(
-        (input.len(), output.len()),
-        (planes * pixels_in, planes * pixels_out)
-    );
+    sides(planes, size, out_size, input, output);
     maxima(
         planes,
         size,

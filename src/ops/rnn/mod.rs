@@ -2,7 +2,7 @@
 
 mod sequence;
 
-use super::attention::dropout;
+use super::dropout::dropped;
 use super::join::{cat, stack, unbind};
 use crate::cpu::recurrence::Cell;
 use crate::error::Result;
@@ -268,7 +268,7 @@ impl Network<'_> {
                 outputs.swap_remove(0)
             };
             if self.train && self.dropout > 0.0 && layer + 1 < self.layers {
-                x = dropout(&x, self.dropout)?;
+                x = dropped(&x, self.dropout)?;
             }
         }
         let h: Vec<Tensor> = last.iter().map(|s| s.h.clone()).collect();
