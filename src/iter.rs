@@ -41,7 +41,8 @@ pub fn broadcast_strides(t: &Tensor, sizes: &[usize]) -> SmallVec<[isize; 5]> {
             if d < lead || t.sizes()[d - lead] != sizes[d] || sizes[d] == 1 {
                 0
             } else {
-                t.strides()[d - lead] * item
+                // A tensor without elements may have strides beyond any memory.
+                t.strides()[d - lead].wrapping_mul(item)
             }
         })
         .collect()

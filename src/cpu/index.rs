@@ -319,7 +319,7 @@ pub unsafe fn slices<T>(
     let others = |t: &Tensor| -> SmallVec<[isize; 5]> {
         (0..t.ndim())
             .filter(|&d| d != dim)
-            .map(|d| t.strides()[d] * item)
+            .map(|d| t.strides()[d].wrapping_mul(item))
             .collect()
     };
     let sizes: SmallVec<[usize; 5]> = (0..a.ndim())

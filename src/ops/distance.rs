@@ -4,6 +4,7 @@ use super::reduce::{as_rows, reduced_sizes};
 use super::{index, loss::work};
 use crate::autograd::{self, Term};
 use crate::error::Result;
+use crate::list;
 use crate::shape;
 use crate::tensor::Tensor;
 
@@ -74,7 +75,7 @@ fn extreme_share(x: &Tensor, dims: &[usize], largest: bool) -> Result<Tensor> {
         let best = |row: &[T]| row.iter().copied().fold(row.first().copied().unwrap_or_default(), |m, v| {
             if v.is_nan() || (largest && v > m) || (!largest && v < m) { v } else { m }
         });
-        let found: Vec<T> = crate::list::collected((0..count).map(|r| best(&values[r * len..(r + 1) * len])))?;
+        let found: Vec<T> = list::collected((0..count).map(|r| best(&values[r * len..(r + 1) * len])))?;
         Tensor::from_slice_shaped(&found, &kept)?
     });
     let ties = magnitude.eq(&extreme)?.to_dtype(x.dtype())?;
@@ -211,7 +212,9 @@ fn pdist(x: &Tensor, p: f64) -> Result<Tensor> {
         "pdist only supports non-negative p values"
     );
     let n = x.sizes()[0] as i64;
-    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let pairs = (x.sizes()[0] as u128 * x.sizes()[0].saturating_sub(1) as u128 / 2)
+        .min(usize::MAX as u128) as usize;
+    let (mut first, mut second) = (list::with_room(pairs)?, list::with_room(pairs)?);
     for i in 0..n {
         for j in i + 1..n {
             first.push(i);

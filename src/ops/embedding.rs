@@ -244,16 +244,14 @@ impl Bags<'_> {
         let padding = self
             .padding
             .map(|p| if p < 0 { p + rows as i64 } else { p });
-        let kept: Vec<i64> = (0..at.len() as i64)
-            .filter(|&k| Some(at[k as usize]) != padding && bags > 0)
-            .collect();
+        let mut kept: Vec<i64> = list::with_room(at.len())?;
+        kept.extend((0..at.len() as i64).filter(|&k| Some(at[k as usize]) != padding && bags > 0));
         let mut sizes = list::filled(bags, 0i64)?;
         for &k in &kept {
             sizes[bag[k as usize] as usize] += 1;
         }
-        let pick = |v: &[i64]| {
-            Tensor::from_slice(&kept.iter().map(|&k| v[k as usize]).collect::<Vec<_>>())
-        };
+        let pick =
+            |v: &[i64]| Tensor::from_slice(&list::collected(kept.iter().map(|&k| v[k as usize]))?);
         let (used, bag_of) = (pick(&at)?, pick(&bag)?);
         let size = Tensor::from_slice(&sizes)?;
         let bag = Tensor::from_slice(&bag)?;
@@ -265,7 +263,7 @@ impl Bags<'_> {
                 Tensor::zeros(&[bags, columns], weight.dtype(), weight.device())?
             };
             let empty = Tensor::from_slice_shaped(
-                &sizes.iter().map(|&n| n == 0).collect::<Vec<_>>(),
+                &list::collected(sizes.iter().map(|&n| n == 0))?,
                 &[bags, 1],
             )?;
             return Ok(Value::Tuple(vec![zeroed(&picked, &empty)?, bag, size, top]));
@@ -290,7 +288,7 @@ impl Bags<'_> {
                 none,
             ]));
         }
-        let counts: Vec<f64> = sizes.iter().map(|&n| n.max(1) as f64).collect();
+        let counts: Vec<f64> = list::collected(sizes.iter().map(|&n| n.max(1) as f64))?;
         let counts = Tensor::from_slice_shaped(&counts, &[bags, 1])?.to_dtype(wide)?;
         Ok(Value::Tuple(vec![
             sum.div(&counts)?.to_dtype(weight.dtype())?,

@@ -5,6 +5,7 @@ use super::scatter::zeroed;
 use crate::autograd::{self, Grads, Saved, engine::grads, record};
 use crate::dtype::{self, DType};
 use crate::error::Result;
+use crate::list;
 use crate::ops::index::nonzero;
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
@@ -137,10 +138,10 @@ fn nonzero_static(x: &Tensor, size: i64, fill: i64) -> Result<Tensor> {
     );
     let at = nonzero(x)?;
     let (rows, n) = (size as usize, x.ndim());
-    let mut out = at.to_vec::<i64>()?;
-    out.truncate(rows * n);
-    let missing = shape::numel(&[rows, n])? - out.len();
-    out.extend(crate::list::filled(missing, fill)?);
+    let mut out = list::filled(shape::numel(&[rows, n])?, fill)?;
+    for (slot, at) in out.iter_mut().zip(at.to_vec::<i64>()?) {
+        *slot = at;
+    }
     Tensor::from_slice_shaped(&out, &[rows, n])
 }
 
@@ -164,24 +165,29 @@ fn isin(elements: &Tensor, tests: &Tensor, invert: bool) -> Result<Tensor> {
         Ok((cast(elements)?, cast(tests)?))
     })?;
     let found: Vec<bool> = if common == DType::U64 {
-        isin_keys(e.as_slice::<u64>()?, t.as_slice::<u64>()?, Some)
+        isin_keys(e.as_slice::<u64>()?, t.as_slice::<u64>()?, Some)?
     } else if common.is_integral() {
-        isin_keys(&e.to_vec::<i64>()?, &t.to_vec::<i64>()?, |v| Some(v as u64))
+        isin_keys(&e.to_vec::<i64>()?, &t.to_vec::<i64>()?, |v| Some(v as u64))?
     } else {
         // Zeros of both signs are equal; NaN equals nothing. The bits of float64 give a key.
         let key = |v: f64| (!v.is_nan()).then(|| if v == 0.0 { 0 } else { v.to_bits() });
-        isin_keys(&e.to_vec::<f64>()?, &t.to_vec::<f64>()?, key)
+        isin_keys(&e.to_vec::<f64>()?, &t.to_vec::<f64>()?, key)?
     };
-    let out: Vec<bool> = found.into_iter().map(|f| f != invert).collect();
+    let out: Vec<bool> = list::collected(found.into_iter().map(|f| f != invert))?;
     Tensor::from_slice_shaped(&out, elements.sizes())
 }
 
-fn isin_keys<T: Copy>(elements: &[T], tests: &[T], key: impl Fn(T) -> Option<u64>) -> Vec<bool> {
-    let set: std::collections::HashSet<u64> = tests.iter().filter_map(|&t| key(t)).collect();
-    elements
-        .iter()
-        .map(|&e| key(e).is_some_and(|k| set.contains(&k)))
-        .collect()
+fn isin_keys<T: Copy>(
+    elements: &[T],
+    tests: &[T],
+    key: impl Fn(T) -> Option<u64>,
+) -> Result<Vec<bool>> {
+    let mut keys = list::with_room(tests.len())?;
+    keys.extend(tests.iter().filter_map(|&t| key(t)));
+    keys.sort_unstable();
+    keys.dedup();
+    let found = |&e: &T| key(e).is_some_and(|k| keys.binary_search(&k).is_ok());
+    list::collected(elements.iter().map(found))
 }
 
 /// int64 vectors with a one at each class.

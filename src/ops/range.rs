@@ -2,10 +2,12 @@
 
 use super::args::Args;
 use super::create::Options;
+use crate::cpu::parallel::for_range;
 use crate::cpu::special;
 use crate::device::Device;
 use crate::dtype::{DType, default_dtype};
 use crate::error::Result;
+use crate::iter::{GRAIN, SendPtr};
 use crate::scalar::{Element, Scalar};
 use crate::tensor::Tensor;
 use num_complex::Complex;
@@ -16,15 +18,17 @@ fn generate(
     n: usize,
     dtype: DType,
     o: &Options,
-    value: impl Fn(usize) -> Scalar,
+    value: impl Fn(usize) -> Scalar + Sync,
 ) -> Result<Tensor> {
     let t = Tensor::empty(&[n], dtype, Device::Cpu)?;
     crate::dispatch!(dtype, T => {
-        let p = t.data_ptr() as *mut T;
-        for i in 0..n {
-            // SAFETY: `t` holds `n` elements of T.
-            unsafe { p.add(i).write(T::from_scalar(value(i))) };
-        }
+        let p = SendPtr(t.data_ptr());
+        for_range(n, GRAIN, |from, to| {
+            for i in from..to {
+                // SAFETY: `t` holds `n` elements of T, and threads write disjoint ones.
+                unsafe { p.of::<T>().add(i).write(T::from_scalar(value(i))) };
+            }
+        });
     });
     o.finish(t.to_device(o.device)?)
 }
@@ -226,7 +230,7 @@ fn window(
     n: i64,
     periodic: bool,
     o: Options,
-    f: impl Fn(f64, f64) -> f64,
+    f: impl Fn(f64, f64) -> f64 + Sync,
 ) -> Result<Tensor> {
     let dtype = o.dtype.unwrap_or_else(default_dtype);
     crate::check!(

@@ -99,18 +99,17 @@ fn indices(op: &str, half: Half, rows: i64, columns: i64, k: i64, o: Options) ->
         Runtime,
         "{op}: {rows} x {columns} indices do not fit in memory"
     );
-    let (mut at_row, mut at_column) = (Vec::<i64>::new(), Vec::<i64>::new());
-    for i in 0..rows as usize {
+    let span = |i: usize| {
         let (first, end) = kept(half, i, k, columns as usize);
-        for j in first..end {
-            at_row.push(i as i64);
-            at_column.push(j as i64);
-        }
-    }
-    let n = at_row.len();
-    at_row.extend(at_column);
+        first as i64..end.max(first) as i64
+    };
+    let rows = 0..rows as usize;
+    let n: usize = rows.clone().map(|i| span(i).count()).sum();
+    let mut at: Vec<i64> = crate::list::with_room(2 * n)?;
+    at.extend(rows.clone().flat_map(|i| span(i).map(move |_| i as i64)));
+    at.extend(rows.flat_map(span));
     o.finish(
-        Tensor::from_slice_shaped(&at_row, &[2, n])?
+        Tensor::from_slice_shaped(&at, &[2, n])?
             .to_dtype(dtype)?
             .to_device(o.device)?,
     )

@@ -6,6 +6,7 @@ pub mod eig;
 pub mod exponential;
 pub mod ldl;
 
+use crate::list::{filled, held};
 use num_complex::Complex;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
@@ -247,7 +248,7 @@ fn rotation(a: f64, b: f64, g: f64) -> (f64, f64) {
 /// Eigenvalues, ascending, and eigenvectors as columns of `v` of the Hermitian n x n matrix `a`, which is overwritten.
 pub fn eigh<F: Field>(a: &mut [F], n: usize, values: &mut [f64], v: &mut [F]) {
     // Contiguous eigenvectors.
-    let mut vectors = vec![F::real(0.0); n * n];
+    let mut vectors = held(filled(n * n, F::real(0.0)));
     for i in 0..n {
         vectors[i * n + i] = F::real(1.0);
     }
@@ -328,8 +329,8 @@ fn rotate_pair<F: Field>(columns: &mut [F], len: usize, p: usize, q: usize, c: f
 /// columns of `v` (n x n) are the right vectors.
 pub fn svd<F: Field>(a: &mut [F], m: usize, n: usize, values: &mut [f64], v: &mut [F]) {
     // Contiguous columns, the left ones and the right ones.
-    let mut left = vec![F::real(0.0); m * n];
-    let mut right = vec![F::real(0.0); n * n];
+    let mut left = held(filled(m * n, F::real(0.0)));
+    let mut right = held(filled(n * n, F::real(0.0)));
     for j in 0..n {
         for i in 0..m {
             left[j * m + i] = a[i * n + j];

@@ -31,7 +31,7 @@ pub fn eigh(op: &str, a: &Tensor, uplo: &str) -> Result<(Tensor, Tensor)> {
     let values = Tensor::empty(&a.sizes()[..a.ndim() - 1], DType::F64, a.device())?;
     let vectors = Tensor::empty(a.sizes(), x.dtype(), a.device())?;
     in_field!(a.dtype(), F => {
-        let mut work = x.as_slice::<F>()?.to_vec();
+        let mut work = crate::list::copied(x.as_slice::<F>()?)?;
         let (l, v) = (fill_slice::<f64>(&values)?, fill_slice::<F>(&vectors)?);
         for i in 0..work.len() / (n * n).max(1) {
             let w = &mut work[i * n * n..(i + 1) * n * n];
@@ -104,7 +104,7 @@ pub fn svd(a: &Tensor, full: bool) -> Result<(Tensor, Tensor, Tensor)> {
     let right = Tensor::empty(&with_tail(a, &[cols, cols]), x.dtype(), x.device())?;
     let values = Tensor::empty(&with_tail(a, &[k]), DType::F64, x.device())?;
     in_field!(a.dtype(), F => {
-        let mut work = x.as_slice::<F>()?.to_vec();
+        let mut work = crate::list::copied(x.as_slice::<F>()?)?;
         let (u, v, s) = (fill_slice::<F>(&left)?, fill_slice::<F>(&right)?, fill_slice::<f64>(&values)?);
         let count: usize = a.sizes()[..a.ndim() - 2].iter().product();
         for i in 0..count {
@@ -191,7 +191,7 @@ fn eig_data(op: &str, a: &Tensor, with_vectors: bool) -> Result<(Tensor, Option<
         a.device(),
     )?;
     in_field!(a.dtype(), F => {
-        let mut work = x.as_slice::<F>()?.to_vec();
+        let mut work = crate::list::copied(x.as_slice::<F>()?)?;
         let finite = work.iter().all(|x| x.abs().is_finite());
         crate::check!(finite, Runtime, "torch.{op}: input tensor should not contain infs or NaNs.");
         let (l, v) = (fill_slice::<C>(&values)?, fill_slice::<C>(&vectors)?);

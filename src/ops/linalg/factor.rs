@@ -187,7 +187,7 @@ pub(super) fn qr_data(a: &Tensor, complete: bool) -> Result<(Tensor, Tensor)> {
     let q = Tensor::empty(&with_tail(a, &[m, k]), x.dtype(), x.device())?;
     let r = Tensor::zeros(&with_tail(a, &[k, n]), x.dtype(), x.device())?;
     in_field!(a.dtype(), F => {
-        let mut work = x.as_slice::<F>()?.to_vec();
+        let mut work = crate::list::copied(x.as_slice::<F>()?)?;
         let (q, r) = (fill_slice::<F>(&q)?, fill_slice::<F>(&r)?);
         let mut tau = vec![F::real(0.0); m.min(n)];
         let count: usize = a.sizes()[..a.ndim() - 2].iter().product();

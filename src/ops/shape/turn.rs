@@ -121,7 +121,7 @@ fn rot90(x: &Tensor, k: i64, dims: &[i64]) -> Result<Tensor> {
     .data_alias();
     if autograd::needs_grad(&[x]) {
         record_stateless("Rot90Backward0", &[x], &[&out], move |g| {
-            grads([Some(rot90(&g.get(0)?, -k, &[a, b])?)])
+            grads([Some(rot90(&g.get(0)?, -(k % 4), &[a, b])?)])
         });
     }
     Ok(out)
