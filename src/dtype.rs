@@ -87,6 +87,20 @@ impl DType {
         }
     }
 
+    /// The name of the C type, which messages about numbers without room in it use.
+    pub fn c_name(self) -> &'static str {
+        match self {
+            U8 => "uint8_t",
+            I8 => "int8_t",
+            I16 => "int16_t",
+            I64 => "int64_t",
+            U16 => "uint16_t",
+            U32 => "uint32_t",
+            U64 => "uint64_t",
+            d => d.native_name(),
+        }
+    }
+
     /// The second public name, such as `long` for int64.
     pub fn alias(self) -> Option<&'static str> {
         INFO[self as usize].3

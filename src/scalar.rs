@@ -112,23 +112,7 @@ impl Scalar {
             fits,
             Runtime,
             "value cannot be converted to type {} without overflow",
-            match dtype {
-                DType::F32 => "float",
-                DType::F64 => "double",
-                DType::F16 => "at::Half",
-                DType::BF16 => "at::BFloat16",
-                DType::C64 => "c10::complex<float>",
-                DType::C128 => "c10::complex<double>",
-                DType::I32 => "int",
-                DType::I8 => "int8_t",
-                DType::I16 => "int16_t",
-                DType::I64 => "int64_t",
-                DType::U8 => "uint8_t",
-                DType::U16 => "uint16_t",
-                DType::U32 => "uint32_t",
-                DType::U64 => "uint64_t",
-                DType::Bool => "bool",
-            }
+            dtype.c_name()
         );
         Ok(())
     }

@@ -123,9 +123,9 @@ pub fn attention(
         Runtime,
         "Expected query, key, and value to have the same dtype, but got query.dtype: {} key.dtype: {} and value.dtype: {} \
          instead.",
-        super::matmul::c_name(q.dtype()),
-        super::matmul::c_name(k.dtype()),
-        super::matmul::c_name(v.dtype())
+        q.dtype().native_name(),
+        k.dtype().native_name(),
+        v.dtype().native_name()
     );
     crate::check!(
         q.ndim() >= 2 && k.ndim() >= 2 && v.ndim() >= 2,
@@ -148,8 +148,8 @@ pub fn attention(
             Runtime,
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: {} and  \
              query.dtype: {} instead.",
-            super::matmul::c_name(m.dtype()),
-            super::matmul::c_name(q.dtype())
+            m.dtype().native_name(),
+            q.dtype().native_name()
         );
     }
     crate::check!(

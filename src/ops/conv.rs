@@ -273,8 +273,8 @@ pub fn convolution(
             b.dtype() == input.dtype(),
             Runtime,
             "Input type ({}) and bias type ({}) should be the same",
-            super::matmul::c_name(input.dtype()),
-            super::matmul::c_name(b.dtype())
+            input.dtype().native_name(),
+            b.dtype().native_name()
         );
     }
     input.same_device(weight)?;

@@ -1,6 +1,5 @@
 //! Products added to a tensor: `beta * input + alpha * product`.
 
-use super::c_name;
 use super::operand::{Mat, ONE, ZERO, check_inner, column_major, grad_left, grad_right, multiply};
 use crate::autograd::{self, Saved, engine::grads, record};
 use crate::dtype::DType;
@@ -14,7 +13,7 @@ fn check_factor(x: Scalar, dtype: DType) -> Result<()> {
         dtype.is_complex() || !matches!(x, Scalar::Complex(_, im) if im != 0.0),
         Runtime,
         "value cannot be converted to type {} without overflow",
-        c_name(dtype)
+        dtype.native_name()
     );
     Ok(())
 }
@@ -145,9 +144,9 @@ impl Tensor {
             self.dtype() == batch1.dtype() && self.dtype() == batch2.dtype(),
             Runtime,
             "Input dtypes must be the same, got: input {}, batch1: {}, batch2: {}",
-            c_name(self.dtype()),
-            c_name(batch1.dtype()),
-            c_name(batch2.dtype())
+            self.dtype().native_name(),
+            batch1.dtype().native_name(),
+            batch2.dtype().native_name()
         );
         check_factor(alpha, self.dtype())?;
         check_factor(beta, self.dtype())?;

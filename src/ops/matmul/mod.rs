@@ -1,7 +1,6 @@
 //! Matrix products and the public ops around them.
 
 use crate::autograd::{self, Saved, engine::grads, record};
-use crate::dtype::DType;
 use crate::error::Result;
 use crate::shape::{self, Sizes};
 use crate::tensor::Tensor;
@@ -14,27 +13,6 @@ use smallvec::SmallVec;
 mod added;
 mod linear;
 mod operand;
-
-/// The C++ name of a dtype, as some of PyTorch's messages print it.
-pub(crate) fn c_name(d: DType) -> &'static str {
-    match d {
-        DType::Bool => "bool",
-        DType::U8 => "unsigned char",
-        DType::I8 => "signed char",
-        DType::I16 => "short int",
-        DType::I32 => "int",
-        DType::I64 => "long int",
-        DType::U16 => "unsigned short",
-        DType::U32 => "unsigned int",
-        DType::U64 => "unsigned long",
-        DType::F16 => "c10::Half",
-        DType::BF16 => "c10::BFloat16",
-        DType::F32 => "float",
-        DType::F64 => "double",
-        DType::C64 => "c10::complex<float>",
-        DType::C128 => "c10::complex<double>",
-    }
-}
 
 impl Tensor {
     /// The product of two matrices.

@@ -1,6 +1,5 @@
 //! Tensors as the matrices of a product, with any strides and batch axes, and the one kernel call for all of them.
 
-use super::c_name;
 use crate::cpu::element::Element as Summed;
 use crate::cpu::gemm::{Batch, gemm, gemm_batched};
 use crate::error::Result;
@@ -208,8 +207,8 @@ pub(super) fn check_same_dtype(a: &Tensor, b: &Tensor) -> Result<()> {
         a.dtype() == b.dtype(),
         Runtime,
         "expected m1 and m2 to have the same dtype, but got: {} != {}",
-        c_name(a.dtype()),
-        c_name(b.dtype())
+        a.dtype().native_name(),
+        b.dtype().native_name()
     );
     Ok(())
 }

@@ -39,27 +39,6 @@ pub enum Law {
     RandomFrom(i64, Option<i64>),
 }
 
-/// C's name of a dtype, as bounds messages have it.
-pub(super) fn c_name(d: DType) -> &'static str {
-    match d {
-        DType::Bool => "bool",
-        DType::U8 => "unsigned char",
-        DType::I8 => "signed char",
-        DType::I16 => "short",
-        DType::I32 => "int",
-        DType::I64 => "long",
-        DType::U16 => "unsigned short",
-        DType::U32 => "unsigned int",
-        DType::U64 => "unsigned long",
-        DType::F16 => "c10::Half",
-        DType::BF16 => "c10::BFloat16",
-        DType::F32 => "float",
-        DType::F64 => "double",
-        DType::C64 => "c10::complex<float>",
-        DType::C128 => "c10::complex<double>",
-    }
-}
-
 /// The smallest and largest value of a dtype.
 pub(super) fn limits(d: DType) -> (f64, f64) {
     match d {
@@ -85,7 +64,7 @@ fn check_limit(what: &str, v: f64, d: DType) -> Result<()> {
         v >= lo && v <= hi,
         Runtime,
         "{what} is out of bounds for {}",
-        c_name(d)
+        d.native_name()
     );
     Ok(())
 }
@@ -166,7 +145,7 @@ impl Law {
                     Runtime,
                     "Cauchy distribution is a continuous probability distribution. dtype must be a floating point but \
                      you specified {}",
-                    c_name(d)
+                    d.native_name()
                 );
                 crate::check!(
                     sigma > 0.0,

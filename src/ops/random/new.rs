@@ -1,6 +1,6 @@
 //! New tensors of random numbers.
 
-use super::law::{Law, c_name, limits};
+use super::law::{Law, limits};
 use super::{elements, with_generator};
 use crate::device::Device;
 use crate::dtype::{DType, default_dtype};
@@ -70,13 +70,7 @@ fn randperm(n: i64, generator: Option<GeneratorHandle>, o: Options) -> Result<Te
         n as f64 <= top,
         Runtime,
         "value cannot be converted to type {} without overflow",
-        match dtype {
-            DType::U8 => "uint8_t",
-            DType::I8 => "int8_t",
-            DType::I16 => "int16_t",
-            DType::I32 => "int",
-            d => c_name(d),
-        }
+        dtype.c_name()
     );
     let t = Tensor::empty(&sizes, dtype, Device::Cpu)?;
     with_generator(generator, |g| -> Result<()> {

@@ -38,30 +38,26 @@ pub fn at_least_1d(t: &Tensor) -> Result<Tensor> {
 /// A number as a 0-d tensor of `dtype`, if the dtype has room for it.
 pub fn number_of(value: Scalar, dtype: DType) -> Result<Tensor> {
     let real = value.to_complex().re;
-    let (name, fits) = match dtype {
-        DType::U8 => ("uint8_t", real.abs() <= u8::MAX as f64),
-        DType::I8 => ("int8_t", (i8::MIN as f64..=i8::MAX as f64).contains(&real)),
-        DType::I16 => (
-            "int16_t",
-            (i16::MIN as f64..=i16::MAX as f64).contains(&real),
-        ),
-        DType::I32 => ("int", (i32::MIN as f64..=i32::MAX as f64).contains(&real)),
-        DType::I64 => (
-            "int64_t",
-            (i64::MIN as f64..=i64::MAX as f64).contains(&real),
-        ),
-        DType::U16 => ("uint16_t", real.abs() <= u16::MAX as f64),
-        DType::U32 => ("uint32_t", real.abs() <= u32::MAX as f64),
-        DType::U64 => ("uint64_t", real.abs() <= u64::MAX as f64),
-        DType::F16 => ("at::Half", !real.is_finite() || real.abs() <= 65504.0),
-        DType::F32 | DType::BF16 => ("float", !real.is_finite() || real.abs() <= f32::MAX as f64),
-        _ => ("double", true),
+    // Negative numbers wrap around in unsigned types.
+    let fits = match dtype {
+        DType::U8 => real.abs() <= u8::MAX as f64,
+        DType::I8 => (i8::MIN as f64..=i8::MAX as f64).contains(&real),
+        DType::I16 => (i16::MIN as f64..=i16::MAX as f64).contains(&real),
+        DType::I32 => (i32::MIN as f64..=i32::MAX as f64).contains(&real),
+        DType::I64 => (i64::MIN as f64..=i64::MAX as f64).contains(&real),
+        DType::U16 => real.abs() <= u16::MAX as f64,
+        DType::U32 => real.abs() <= u32::MAX as f64,
+        DType::U64 => real.abs() <= u64::MAX as f64,
+        DType::F16 => !real.is_finite() || real.abs() <= 65504.0,
+        DType::F32 | DType::BF16 => !real.is_finite() || real.abs() <= f32::MAX as f64,
+        _ => true,
     };
     let whole = dtype.is_complex() || dtype == DType::Bool || value.to_complex().im == 0.0;
     crate::check!(
         fits && whole,
         Runtime,
-        "value cannot be converted to type {name} without overflow"
+        "value cannot be converted to type {} without overflow",
+        dtype.c_name()
     );
     Tensor::scalar(value, dtype)
 }

@@ -197,13 +197,7 @@ fn check_range(py: Python<'_>, v: Scalar, dtype: DType) -> PyResult<()> {
         let _ = py;
         return Err(PyRuntimeError::new_err(format!(
             "value cannot be converted to type {} without overflow",
-            match dtype {
-                DType::U8 => "uint8_t",
-                DType::I8 => "int8_t",
-                DType::I16 => "int16_t",
-                DType::I32 => "int",
-                d => d.name(),
-            }
+            dtype.c_name()
         )));
     }
     Ok(())
