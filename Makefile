@@ -92,7 +92,7 @@ test-python: install ## Run the Python tests; ARGS are pytest's
 
 .PHONY: test-rust
 test-rust: cargo ## Run the Rust tests
-	cargo test -q --release
+	cargo test -q --release --lib
 
 .PHONY: lint
 lint: lint-rust lint-python ## Check format and lints of everything

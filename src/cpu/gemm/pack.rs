@@ -2,6 +2,7 @@
 
 use crate::cpu::element::Element;
 use std::alloc::{Layout, alloc, dealloc};
+#[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
 use std::cell::Cell;
 use std::marker::PhantomData;
