@@ -82,62 +82,53 @@ impl<'a, T: Element> Window<'a, T> {
         Some(&self.values[at..at + w])
     }
 
-    /// Copies the pixels that places `x0..x0 + len` of a line read through tap `t` to every `stride`-th element.
+    /// Copies the pixels that places `x0..x0 + len` of a line read through tap `t`.
     ///
     /// # Safety
-    /// `dst` has room.
-    #[inline]
-    unsafe fn copy(
+    /// `dst` has room for `len` elements.
+    #[inline(always)]
+    unsafe fn copy<D: Copy>(
         &self,
         line: Option<&[T]>,
         x0: usize,
         len: usize,
         t: usize,
-        dst: *mut T::Acc,
-        stride: usize,
+        dst: *mut D,
+        convert: impl Fn(T) -> D,
     ) {
         let step = self.step[2];
         let first = x0 as isize * step + t as isize * self.gap[2] + self.shift[2];
-        let Some(line) = line else {
-            for i in 0..len {
-                // SAFETY: as the caller promises.
-                unsafe { dst.add(i * stride).write(T::Acc::ZERO) };
+        let line = line.unwrap_or_default();
+        // The places whose pixel lies in the line are one run.
+        let up_to = |pixel: isize| {
+            let distance = pixel - first;
+            if distance <= 0 {
+                0
+            } else {
+                (distance as usize).div_ceil(step as usize).min(len)
             }
-            return;
         };
-        let last = first + (len as isize - 1) * step;
-        // SAFETY: indices are checked against the line, or lie between two that are; dst as the caller promises.
+        let end = up_to(line.len() as isize);
+        let start = up_to(0).min(end);
+        let zero = convert(T::from_acc(T::Acc::ZERO));
+        // SAFETY: `dst` as the caller promises; places from `start` to `end` read inside the line.
         unsafe {
-            if first >= 0 && last < line.len() as isize {
-                let src = line.as_ptr().offset(first);
-                if step == 1 && stride == 1 {
-                    let mut i = 0;
-                    while i + 16 <= len {
-                        for q in 0..16 {
-                            dst.add(i + q).write((*src.add(i + q)).to_acc());
-                        }
-                        i += 16;
-                    }
-                    for i in i..len {
-                        dst.add(i).write((*src.add(i)).to_acc());
-                    }
-                } else {
-                    for i in 0..len {
-                        dst.add(i * stride)
-                            .write((*src.offset(i as isize * step)).to_acc());
-                    }
+            for i in 0..start {
+                dst.add(i).write(zero);
+            }
+            let src = line.as_ptr().wrapping_offset(first);
+            if step == 1 {
+                for i in start..end {
+                    dst.add(i).write(convert(*src.wrapping_add(i)));
                 }
             } else {
-                for i in 0..len {
-                    let x = first + i as isize * step;
-                    let inside = x >= 0 && x < line.len() as isize;
-                    let value = if inside {
-                        line.get_unchecked(x as usize).to_acc()
-                    } else {
-                        T::Acc::ZERO
-                    };
-                    dst.add(i * stride).write(value);
+                for i in start..end {
+                    dst.add(i)
+                        .write(convert(*src.wrapping_offset(i as isize * step)));
                 }
+            }
+            for i in end..len {
+                dst.add(i).write(zero);
             }
         }
     }
@@ -166,7 +157,7 @@ impl<T: Element> Source<T::Acc> for WindowRows<'_, T> {
             let mut line = w.line(b, start, c, t);
             for p in 0..k {
                 // SAFETY: row p of the block, columns j..j + len.
-                unsafe { w.copy(line, x, len, t[2], dst.add(p * step + j), 1) };
+                unsafe { w.copy(line, x, len, t[2], dst.add(p * step + j), T::to_acc) };
                 t[2] += 1;
                 if t[2] == w.taps[2] && p + 1 < k {
                     (c, t) = w.tap(k0 + p + 1);
@@ -178,6 +169,10 @@ impl<T: Element> Source<T::Acc> for WindowRows<'_, T> {
         }
     }
 }
+
+/// Columns gathered at a time, and places of each: what stays in the first cache.
+const COLUMNS: usize = 32;
+const RUN: usize = 64;
 
 /// Places along k, channels and taps across.
 pub struct WindowColumns<'a, T>(pub Window<'a, T>);
@@ -195,25 +190,32 @@ impl<T: Element> Source<T::Acc> for WindowColumns<'_, T> {
         let w = &self.0;
         let per_row = w.places[2];
         let (mut p, mut row, mut x) = (0, k0 / per_row, k0 % per_row);
+        // Lines are gathered as they lie and then turned, which vectors do.
+        let mut lines = [T::from_acc(T::Acc::ZERO); COLUMNS * RUN];
         while p < k {
-            let len = (per_row - x).min(k - p);
+            let len = (per_row - x).min(k - p).min(RUN);
             let (b, start) = w.row(row);
-            for j in 0..width {
-                let (c, t) = w.tap(j0 + j);
-                // SAFETY: rows p..p + len of the block, column j.
-                unsafe {
-                    w.copy(
-                        w.line(b, start, c, t),
-                        x,
-                        len,
-                        t[2],
-                        dst.add(p * step + j),
-                        step,
-                    )
+            for j in (0..width).step_by(COLUMNS) {
+                let columns = COLUMNS.min(width - j);
+                for i in 0..columns {
+                    let (c, t) = w.tap(j0 + j + i);
+                    let line = w.line(b, start, c, t);
+                    // SAFETY: line i of the buffer has room for RUN elements.
+                    unsafe { w.copy(line, x, len, t[2], lines[i * RUN..].as_mut_ptr(), |v| v) };
+                }
+                let gathered = Strided {
+                    ptr: lines.as_ptr(),
+                    along: 1,
+                    across: RUN as isize,
                 };
+                // SAFETY: rows p..p + len of the block, columns j..j + columns.
+                unsafe { gathered.pack(0, len, 0, columns, dst.add(p * step + j), step) };
             }
             p += len;
-            (row, x) = (row + 1, 0);
+            x += len;
+            if x == per_row {
+                (row, x) = (row + 1, 0);
+            }
         }
     }
 }

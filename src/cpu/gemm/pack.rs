@@ -57,15 +57,17 @@ impl<E: Element> Source<E::Acc> for Strided<E> {
                     let run = (k - p0).min(16);
                     let src = src.offset(p0 as isize * self.along);
                     let dst = dst.add(p0 * step);
-                    let mut j = 0;
-                    if run == 16 && self.along == 1 {
-                        while j + 4 <= width {
-                            for p in (0..16).step_by(4) {
-                                let from = src.offset(j as isize * self.across).add(p);
-                                transpose4(from, self.across, dst.add(p * step + j), step);
-                            }
-                            j += 4;
+                    let (mut j, fours) = (0, run & !3);
+                    while self.along == 1 && j + 4 <= width {
+                        for p in (0..fours).step_by(4) {
+                            let from = src.offset(j as isize * self.across).add(p);
+                            transpose4(from, self.across, dst.add(p * step + j), step);
                         }
+                        for (p, j) in (fours..run).flat_map(|p| (j..j + 4).map(move |j| (p, j))) {
+                            let from = src.offset(j as isize * self.across).add(p);
+                            *dst.add(p * step + j) = (*from).to_acc();
+                        }
+                        j += 4;
                     }
                     for j in j..width {
                         let src = src.offset(j as isize * self.across);
