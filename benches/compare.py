@@ -101,6 +101,19 @@ def mlp_step_64x784(T):
     return step
 
 
+@work
+def lstm_step_64x16x128(T):
+    net, x = T.nn.LSTM(64, 128, 2), T.rand(64, 16, 64)
+    optimizer = T.optim.Adam(net.parameters())
+
+    def step():
+        optimizer.zero_grad()
+        net(x)[0].square().mean().backward()
+        optimizer.step()
+
+    return step
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--match", default="", help="only work whose name matches this regular expression")
