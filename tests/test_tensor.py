@@ -334,3 +334,23 @@ def test_torch_function():
     x = torch.ones(2).as_subclass(Logged)
     y = torch.exp(x) + 1
     assert isinstance(y, Logged) and Logged.seen[0] == "exp"
+
+
+def test_resize_keeps_the_number_of_elements():
+    x = torch.ones(2, 3)
+    with pytest.warns(UserWarning, match="non-inplace resize is deprecated"):
+        y = x.resize(3, 2)
+    assert y.shape == (3, 2) and y.data_ptr() == x.data_ptr() and x.shape == (2, 3)
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(RuntimeError, match=r"requested resize to 4x2 \(8 elements in total\)"),
+    ):
+        x.resize((4, 2))
+
+
+def test_parts_of_sparse_tensors_are_refused():
+    with pytest.raises(RuntimeError, match="values expected sparse tensor layout but got Strided"):
+        torch.ones(1).values()
+    with pytest.raises(RuntimeError, match="indices expected sparse coordinate tensor layout but got Strided"):
+        torch.ones(1).indices()
+    assert torch.ones(1).name is None

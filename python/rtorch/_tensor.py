@@ -1,6 +1,7 @@
 """Methods of Tensor that are policy rather than computation: backward, hooks, numpy, copying and pickling."""
 
 import copy as _copy
+import math
 import warnings
 
 from rtorch import _C
@@ -352,6 +353,34 @@ def resize_as_(self, other, *, memory_format=None):
     return _C._resize_(self, list(other.size()))
 
 
+def resize(self, *sizes):
+    """Returns the elements in another shape, as `view`; deprecated in favour of that.
+
+    Raises:
+        RuntimeError: the shape has another number of elements.
+    """
+    warnings.warn("non-inplace resize is deprecated", stacklevel=2)
+    sizes = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+    count = math.prod(sizes)
+    if count != self.numel():
+        shown, own = ("x".join(map(str, s)) for s in (sizes, self.shape))
+        raise RuntimeError(
+            f"requested resize to {shown} ({count} elements in total), but the given tensor has a size of {own} "
+            f"({self.numel()} elements). Use resize_() to change the number of elements."
+        )
+    return self.reshape(sizes)
+
+
+def values(self):
+    """Refuses: only sparse tensors have values apart from their places."""
+    raise RuntimeError("values expected sparse tensor layout but got Strided")
+
+
+def indices(self):
+    """Refuses: only sparse tensors keep the places of their values."""
+    raise RuntimeError("indices expected sparse coordinate tensor layout but got Strided")
+
+
 def set_(self, source=None, storage_offset=0, size=None, stride=None):
     """Makes this tensor share memory, sizes and strides with another."""
     if source is None:
@@ -438,7 +467,8 @@ def _install():
     names = [
         "backward", "register_hook", "register_post_accumulate_grad_hook", "retain_grad", "requires_grad_", "detach_",
         "numpy", "__array__", "__array_wrap__", "tolist", "data_ptr", "__dlpack__", "__dlpack_device__",
-        "__deepcopy__", "__reduce_ex__", "as_subclass", "resize_", "resize_as_", "set_", "cpu", "gpu", "cuda",
+        "__deepcopy__", "__reduce_ex__", "as_subclass", "resize", "resize_", "resize_as_", "values", "indices", "set_",
+        "cpu", "gpu", "cuda",
         "pin_memory", "is_pinned", "is_shared", "share_memory_", "__complex__", "__reversed__", "new_tensor", "new",
         "apply_", "map_", "map2_", "storage", "untyped_storage", "__setstate__",
     ]  # fmt: skip
@@ -450,6 +480,7 @@ def _install():
     Tensor.__torch_function__ = classmethod(__torch_function__)
     Tensor.__module__ = "rtorch"
     Tensor._make_subclass = staticmethod(_C._make_subclass)
+    Tensor.name = property(lambda self: None)
     Tensor.volatile = property(lambda self: warnings.warn("volatile was removed; use torch.no_grad()", stacklevel=2))
 
 
