@@ -124,15 +124,24 @@ fn cross(a: &Tensor, b: &Tensor, dim: i64) -> Result<Tensor> {
 }
 
 fn vecdot(a: &Tensor, b: &Tensor, dim: i64) -> Result<Tensor> {
-    for t in [a, b] {
-        crate::check!(
-            t.ndim() > 0,
-            Runtime,
-            "linalg.vecdot: expected operands of at least one dimension, got a 0-dim tensor"
-        );
-    }
+    crate::check!(
+        a.dtype() == b.dtype(),
+        Runtime,
+        "linalg.vecdot: Expected x and y to have the same dtype, but found x of type {} and y of type {} instead",
+        a.dtype().scalar_name(),
+        b.dtype().scalar_name()
+    );
+    crate::check!(
+        a.dtype().is_differentiable(),
+        Runtime,
+        "linalg.vecdot: Expected a floating point or complex tensor as input. Got {}",
+        a.dtype().scalar_name()
+    );
     let product = a.conj()?.mul(b)?;
     let d = shape::wrap_dim(dim, product.ndim())?;
+    if product.ndim() == 0 {
+        return Ok(product);
+    }
     product.sum_dims(&[d], false)
 }
 
